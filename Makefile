@@ -1,0 +1,33 @@
+# The commands of a checkout.  `make help` lists them.
+export NETBOOT_DATA_DIR := $(or $(NETBOOT_DATA_DIR),$(CURDIR)/.data)
+ARGS ?=
+
+.PHONY: help demo test fast setup format lock clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: ## boot a diskless machine in a virtual network and watch it; ARGS="--keep" leaves it running
+	@scripts/setup lab
+	@.venv/bin/netboot demo $(ARGS)
+
+test: ## set up and run every check and every test
+	@scripts/setup dev
+	@scripts/check all
+
+fast: ## the checks and tests that need neither root nor minutes
+	@scripts/check fast
+
+setup: ## install what is needed, saying what and why
+	@scripts/setup dev
+
+format: ## format the code
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+lock: ## bring requirements/dev.lock up to date with pyproject.toml
+	@scripts/lock
+
+clean: ## remove what builds and tests left in the checkout, but neither .venv nor images
+	@rm -rf .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,161 @@
+"""Scripts for boot loaders: a BootTarget printed in the loader's language by a Jinja2 template.
+
+Templates hold no decisions and cannot inject: whatever they print passes through the language's `word` unless
+a filter made it a text, in an operator's own templates too.  They are compiled once.  An operator overrides a
+template by a file of the same name in a folder of theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, Template, TemplateError, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from netboot.boot.artefacts import INITRD, KERNEL, artefact_path, bootable
+from netboot.boot.cmdline import kernel_line
+from netboot.boot.quoting import GRUB, IPXE, PXELINUX, Language, Quoted
+from netboot.errors import InvalidInput
+from netboot.model.image import Version
+from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget
+
+
+class ScriptKind(StrEnum):
+    """The language of a script; also the name of its templates' folder and of its URL."""
+
+    IPXE = "ipxe"
+    PXELINUX = "pxelinux"
+    GRUB = "grub"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptContext:
+    """What a script needs besides its target: our address as the client sees it, and where each version is exported."""
+
+    server: IPv4Address
+    http_port: int
+    export_path: Callable[[Version], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One bootable version, as templates see it.  `kernel` and `initrd` are paths, the same over HTTP and TFTP."""
+
+    label: str
+    hostname: str
+    kernel: str
+    initrd: str
+    args: tuple[str, ...]
+
+
+_LANGUAGES: dict[ScriptKind, tuple[Language, str]] = {
+    ScriptKind.IPXE: (IPXE, ".ipxe.j2"),
+    ScriptKind.PXELINUX: (PXELINUX, ".cfg.j2"),
+    ScriptKind.GRUB: (GRUB, ".cfg.j2"),
+}
+
+_TEMPLATES: dict[type[BootTarget], str] = {
+    ImageTarget: "image",
+    MenuTarget: "menu",
+    LocalTarget: "local",
+    DeniedTarget: "denied",
+}
+
+
+class Renderer:
+    """Renders with the templates of `templates_dir`, or of `override_dir` where it has one of the same name.
+
+    Raises `InvalidInput` at once for a template that cannot be read or does not parse, naming file and line.
+    """
+
+    def __init__(self, templates_dir: Path, override_dir: Path | None = None) -> None:
+        if override_dir is not None and not override_dir.is_dir():
+            raise InvalidInput(
+                f"{override_dir} is no folder, so it holds no templates",
+                hint="make it, or correct the setting templates",
+            )
+        folders = [folder for folder in (override_dir, templates_dir) if folder is not None]
+        loader = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
+        self._compiled = {
+            (kind, target): _compile(loader, language, f"{kind}/{name}{suffix}")
+            for kind, (language, suffix) in _LANGUAGES.items()
+            for target, name in _TEMPLATES.items()
+        }
+
+    def render(self, kind: ScriptKind, target: BootTarget, context: ScriptContext) -> str:
+        """The script.  Raises `InvalidInput` for a value that the loader's language cannot express."""
+        template = self._compiled[kind, type(target)]
+        base = f"/boot/{target.mac.dashed}"
+        values = {
+            "target": target,
+            "entries": tuple(_entry(each, context) for each in bootable(target)),
+            "http": f"http://{context.server}:{context.http_port}",
+            # Debian's signed GRUB has no module for HTTP, and Secure Boot lets it load none.
+            "grub_tftp": Quoted(f"(tftp,{context.server})"),
+            "script": f"{base}/{kind}",
+            "report": f"{base}/report",
+        }
+        try:
+            return template.render(values)
+        except (TemplateError, ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
+            raise InvalidInput(
+                f"template {template.name} cannot be rendered: {error}",
+                hint="correct the template, or take it out of the override folder",
+            ) from error
+
+
+def _entry(target: ImageTarget, context: ScriptContext) -> Entry:
+    version = target.version
+    return Entry(
+        label=version.label,
+        hostname=target.hostname,
+        kernel=artefact_path(target.mac, version, KERNEL),
+        initrd=artefact_path(target.mac, version, INITRD),
+        args=kernel_line(
+            target,
+            server=context.server,
+            http_port=context.http_port,
+            export_path=context.export_path(version),
+        ),
+    )
+
+
+def _compile(loader: BaseLoader, language: Language, name: str) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        loader=loader,
+        undefined=StrictUndefined,
+        autoescape=False,  # `finalize` quotes for the loader's language; HTML's rules are of no use here
+        finalize=lambda value: _printed(value, language),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters = {
+        "text": lambda value: Quoted(language.text(str(value))),
+        "words": lambda values: _words(values, language),
+    }
+    try:
+        return environment.get_template(name)
+    except (TemplateError, OSError, UnicodeDecodeError) as error:
+        line = getattr(error, "lineno", None)
+        where = f", line {line}" if line else ""
+        said = error.message if isinstance(error, TemplateError) else str(error)
+        raise InvalidInput(
+            f"template {name}{where}: {said}",
+            hint="correct the template, or take it out of the override folder",
+        ) from error
+
+
+def _printed(value: object, language: Language) -> object:
+    """What an expression of a template prints: one word, unless a filter made more of it."""
+    if isinstance(value, Quoted | Undefined):
+        return value
+    return Quoted(language.word(str(value)))
+
+
+def _words(values: Iterable[object], language: Language) -> Quoted:
+    return Quoted(" ".join(language.word(str(value)) for value in values))

@@ -1,0 +1,271 @@
+"""`netboot client`: which machines there are, and what each shall boot."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Annotated
+
+import typer
+
+from netboot.cli.edits import command_for, edits_of
+from netboot.cli.explain import explain_client, explanation_shape
+from netboot.cli.output import date, print_json, print_table, printable
+from netboot.cli.place import (
+    ClientArgument,
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    complete_image,
+    place_of,
+)
+from netboot.cli.shapes import client_shape
+from netboot.config import Config, load_config
+from netboot.errors import InvalidInput
+from netboot.model.client import Client, LoaderChoice
+from netboot.model.mac import MacAddress
+from netboot.model.names import parse_client_name
+from netboot.store import ClientRepository
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Name clients and assign images to them.")
+
+ImageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image",
+        metavar="IMAGE[:REF]",
+        help="What it boots: an image, of which the newest version is taken, or one version, as debian-minimal:3.",
+        autocompletion=complete_image,
+    ),
+]
+AddressOption = Annotated[
+    str | None, typer.Option("--address", metavar="IP", help="The IPv4 address that is reserved for it.")
+]
+LoaderOption = Annotated[
+    LoaderChoice | None,
+    typer.Option("--loader", help="Its boot loader: auto (fits its firmware), ipxe, pxelinux or grub."),
+]
+KernelArgOption = Annotated[
+    list[str] | None,
+    typer.Option("--kernel-arg", metavar="WORD", help="A word for its kernel line; may be given several times."),
+]
+ShellOption = Annotated[
+    bool | None,
+    typer.Option("--shell/--no-shell", help="Whether its console offers a root shell when its root fails."),
+]
+
+
+@app.command()
+def add(
+    ctx: typer.Context,
+    mac: Annotated[str, typer.Argument(metavar="MAC", help="Its MAC address, in any usual spelling.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Its name, which becomes its hostname.")],
+    image: ImageOption = None,
+    address: AddressOption = None,
+    loader: LoaderOption = None,
+    kernel_arg: KernelArgOption = None,
+    shell: ShellOption = None,
+    data_dir: DataDirOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Add a client.
+
+    The daemon knows it at once; it need not be told.  Without an image the client is known but boots nothing until
+    `netboot client set NAME --image IMAGE`.
+
+    \b
+    Examples:
+      netboot client add 52:54:00:12:34:56 --name lab-07 --image debian-minimal
+      netboot client add 5254.0012.3456 --name kiosk --image debian-minimal:3 --address 10.9.0.50
+      netboot client add 52-54-00-12-34-56 --name lab-08 --image debian-minimal --kernel-arg console=ttyS0
+
+    \b
+    Exit codes: 0 added; 2 a value is wrong; 3 there is no such image;
+    4 the MAC address, name or address belongs to another client.  When it fails, nothing is changed.
+    """
+    place = place_of(ctx, data_dir)
+    blank = Client(mac=MacAddress.parse(mac), name=parse_client_name(name), created_at=round(time.time(), 3))
+    wanted = edits_of(place, image=image, address=address, loader=loader, kernel_args=kernel_arg, shell=shell)
+    client = dataclasses.replace(blank, **wanted)
+    with place.database(create=True) as engine:
+        ClientRepository(engine).add(client)
+    if json_:
+        print_json(client_shape(client))
+    else:
+        typer.echo(f"added client {client.name} ({client.mac}), {_boots(client)}")
+
+
+@app.command("list")
+def list_clients(ctx: typer.Context, data_dir: DataDirOption = None, json_: JsonOption = False) -> None:
+    """List the clients, by name.
+
+    \b
+    Examples:
+      netboot client list
+      netboot client list --json | jq -r '.[] | select(.image == null) | .name'
+
+    \b
+    Exit codes: 0 listed; 3 there is no database in the data directory.
+    """
+    with place_of(ctx, data_dir).database() as engine:
+        clients = ClientRepository(engine).list()
+    if json_:
+        print_json([client_shape(client) for client in clients])
+        return
+    heads = ("NAME", "MAC", "IMAGE", "ADDRESS", "LOADER")
+    print_table(heads, [(each.name, each.mac, each.image, each.address, each.loader) for each in clients])
+
+
+@app.command()
+def show(ctx: typer.Context, client: ClientArgument, data_dir: DataDirOption = None, json_: JsonOption = False) -> None:
+    """Show what is recorded of a client.
+
+    See `netboot client explain` for what it will boot in the end, and `netboot boot show` for how its last boot went.
+
+    \b
+    Examples:
+      netboot client show lab-07
+      netboot client show 52:54:00:12:34:56 --json
+
+    \b
+    Exit codes: 0 shown; 3 no such client.
+    """
+    with place_of(ctx, data_dir).database() as engine:
+        shape = client_shape(ClientRepository(engine).get(client))
+    if json_:
+        print_json(shape)
+    else:
+        print_table(("SETTING", "VALUE"), [(key, _said(key, value)) for key, value in shape.items()])
+
+
+@app.command("set")
+def set_client(
+    ctx: typer.Context,
+    client: ClientArgument,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="A new name.")] = None,
+    mac: Annotated[
+        str | None, typer.Option("--mac", metavar="MAC", help="A new MAC address: its network card was changed.")
+    ] = None,
+    image: ImageOption = None,
+    address: AddressOption = None,
+    loader: LoaderOption = None,
+    kernel_arg: KernelArgOption = None,
+    no_kernel_args: Annotated[bool, typer.Option("--no-kernel-args", help="Take all its kernel words away.")] = False,
+    shell: ShellOption = None,
+    data_dir: DataDirOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Change a client; what is not named stays.
+
+    Takes effect with the client's next boot.  `--image none` assigns nothing, `--address none` gives the reserved
+    address up.  --kernel-arg replaces all its kernel words.
+
+    \b
+    Examples:
+      netboot client set lab-07 --image debian-minimal:4
+      netboot client set lab-07 --image none
+      netboot client set lab-07 --loader pxelinux --kernel-arg nomodeset --kernel-arg console=ttyS0
+
+    \b
+    Exit codes: 0 changed; 2 a value is wrong; 3 no such client or image; 4 the name or address is another's.
+    When it fails, nothing is changed.
+    """
+    place = place_of(ctx, data_dir)
+    words = [] if no_kernel_args else kernel_arg
+    edits = edits_of(place, image=image, address=address, loader=loader, kernel_args=words, shell=shell)
+    edits |= {"name": parse_client_name(name)} if name is not None else {}
+    edits |= {"mac": MacAddress.parse(mac)} if mac is not None else {}
+    if not edits:
+        raise InvalidInput("there is nothing to change", hint="name what shall change, as --image IMAGE")
+    with place.database() as engine:
+        repository = ClientRepository(engine)
+        old = repository.get(client)
+        new = repository.change(client, lambda current: dataclasses.replace(current, **edits))
+    if json_:
+        print_json(client_shape(new))
+    else:
+        _print_changes(old, new)
+
+
+@app.command()
+def remove(
+    ctx: typer.Context, client: ClientArgument, data_dir: DataDirOption = None, json_: JsonOption = False
+) -> None:
+    """Remove a client.
+
+    It is unknown from then on; the configuration says what unknown clients get.  What it boots is not touched, and the
+    events of its boots stay.  Prints the command that would bring it back.
+
+    \b
+    Example:
+      netboot client remove lab-07
+
+    \b
+    Exit codes: 0 removed; 3 no such client.
+    """
+    with place_of(ctx, data_dir).database() as engine:
+        gone = ClientRepository(engine).remove(client)
+    if json_:
+        print_json(client_shape(gone))
+        return
+    typer.echo(f"removed client {gone.name} ({gone.mac})")
+    typer.echo(f"to bring it back: {command_for(gone)}")
+
+
+@app.command()
+def explain(
+    ctx: typer.Context,
+    client: ClientArgument,
+    config: ConfigOption = None,
+    data_dir: DataDirOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Explain what a client boots: each setting, its value, and where the value comes from.
+
+    The answer is computed by the very function that the daemon asks.  Settings of the daemon are read from --config;
+    without it they are taken to be the defaults.  A MAC address that nobody added is explained, too.
+
+    \b
+    Examples:
+      netboot client explain lab-07 --config /etc/netboot/netboot.toml
+      netboot client explain 52:54:00:12:34:56 --json
+
+    \b
+    Exit codes: 0 explained, also when the answer is that it may not boot; 2 the file is wrong; 3 no such client.
+    """
+    place = place_of(ctx, data_dir)
+    settings = load_config(config) if config else Config()
+    with place.database() as engine:
+        explanation = explain_client(client, engine=engine, images=place.images, config=settings)
+    if json_:
+        print_json(explanation_shape(explanation))
+        return
+    typer.echo(f"{explanation.whose}: {explanation.result}")
+    typer.echo(f"  because {explanation.reason}" + (f"; {explanation.hint}" if explanation.hint else ""))
+    typer.echo("")
+    print_table(
+        ("SETTING", "VALUE", "FROM"), [(row.name, _said(row.name, row.value), row.source) for row in explanation.rows]
+    )
+
+
+def _boots(client: Client) -> str:
+    return f"boots {client.image}" if client.image else "boots nothing yet"
+
+
+def _said(key: str, value: object) -> str:
+    """A setting's value for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return " ".join(str(each) for each in value) or "-"
+    if key == "created_at" and isinstance(value, float):
+        return date(value)
+    return printable(value)
+
+
+def _print_changes(old: Client, new: Client) -> None:
+    before, after = client_shape(old), client_shape(new)
+    changed = [key for key in after if before[key] != after[key]]
+    typer.echo(f"client {new.name}: " + ("changed" if changed else "nothing changed, it was so already"))
+    for key in changed:
+        typer.echo(f"  {key}: {_said(key, before[key])} -> {_said(key, after[key])}")

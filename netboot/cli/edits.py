@@ -1,0 +1,85 @@
+"""The options of `client add` and `client set`: words into checked fields of a Client, and back.
+
+Everything is checked before anything is written, so that a refused command changes nothing.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from typing import Any
+
+from netboot.boot.quoting import GRUB, IPXE, PXELINUX
+from netboot.cli.place import Place
+from netboot.errors import InvalidInput, NotFound
+from netboot.model.client import Client, LoaderChoice
+from netboot.model.names import VersionRef
+
+# In place of an image or an address: take away what is there.
+NONE = "none"
+
+
+def command_for(client: Client) -> str:
+    """The command line that adds this client."""
+    words = ["netboot", "client", "add", str(client.mac), "--name", client.name]
+    words += ["--image", str(client.image)] if client.image else []
+    words += ["--address", str(client.address)] if client.address else []
+    words += ["--loader", client.loader] if client.loader is not LoaderChoice.AUTO else []
+    words += [word for each in client.kernel_args for word in ("--kernel-arg", each)]
+    words += ["--shell"] if client.shell else []
+    return shlex.join(words)
+
+
+def edits_of(
+    place: Place,
+    *,
+    image: str | None,
+    address: str | None,
+    loader: LoaderChoice | None,
+    kernel_args: list[str] | None,
+    shell: bool | None,
+) -> dict[str, Any]:
+    """The fields of a Client that the options name, checked."""
+    read: dict[str, tuple[Any, Callable[[Any], Any]]] = {
+        "image": (image, lambda text: _image(text, place)),
+        "address": (address, _address),
+        "loader": (loader, LoaderChoice),
+        "kernel_args": (kernel_args, lambda words: tuple(_kernel_arg(word) for word in words)),
+        "shell": (shell, bool),
+    }
+    return {field: reader(value) for field, (value, reader) in read.items() if value is not None}
+
+
+def _image(text: str, place: Place) -> VersionRef | None:
+    if text == NONE:
+        return None
+    ref = VersionRef.parse(text)
+    if place.images.find(ref) is None:
+        try:
+            place.images.get(ref)
+        except NotFound as error:
+            hint = f"{error.hint}; netboot image list shows all, netboot image build makes one"
+            raise NotFound(error.message, hint=hint) from None
+    return ref
+
+
+def _address(text: str) -> IPv4Address | None:
+    if text == NONE:
+        return None
+    try:
+        address = IPv4Address(text)
+    except ValueError:
+        raise InvalidInput(f"{text!r} is not an IPv4 address", hint="write it as 10.9.0.50") from None
+    if address.is_multicast or address.is_unspecified or address.is_loopback or address.is_reserved:
+        raise InvalidInput(f"{address} is no address that a client can have", hint="take one of its subnet")
+    return address
+
+
+def _kernel_arg(word: str) -> str:
+    """One word that the kernel line and every loader's language can carry."""
+    if set(word) & set("'\""):
+        raise InvalidInput(f"{word!r} cannot stand on a kernel line", hint="leave the quotes out")
+    for language in (IPXE, PXELINUX, GRUB):
+        language.word(word)
+    return word

@@ -1,0 +1,132 @@
+"""`netboot lab`: diskless clients in a virtual network, to see that everything works before a real one is at hand."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from netboot.cli.output import print_json
+from netboot.cli.place import DataDirOption, JsonOption, complete_image, place_of
+from netboot.model.names import VersionRef
+
+if TYPE_CHECKING:
+    from netboot.lab.lab import LabSpec
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Boot diskless clients in a virtual network.")
+
+KeepOption = Annotated[bool, typer.Option("--keep", help="Leave it running until Ctrl-C.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="S", min=1, help="Seconds a boot may take.")]
+MemoryOption = Annotated[int, typer.Option("--memory", metavar="MIB", min=512, help="Each client's memory in MiB.")]
+
+
+# Without this, Typer would take the one verb for the noun itself.
+@app.callback()
+def _lab() -> None:
+    """Boot diskless clients in a virtual network."""
+
+
+@app.command()
+def boot(
+    ctx: typer.Context,
+    firmware: Annotated[
+        Literal["bios", "uefi", "secure"],
+        typer.Option("--firmware", help="What the clients start with: bios, uefi, or secure, UEFI with Secure Boot."),
+    ] = "bios",
+    dhcp: Annotated[
+        Literal["own", "proxy"],
+        typer.Option(
+            "--dhcp", help="Who lends addresses: own, our daemon, or proxy, dnsmasq with our daemon beside it."
+        ),
+    ] = "own",
+    loader: Annotated[
+        Literal["auto", "ipxe", "pxelinux", "grub"],
+        typer.Option("--loader", help="The clients' boot loader: auto (iPXE), ipxe, pxelinux (bios) or grub (UEFI)."),
+    ] = "auto",
+    count: Annotated[int, typer.Option("--count", metavar="N", min=1, max=50, help="How many clients.")] = 1,
+    image: Annotated[
+        str,
+        typer.Option("--image", metavar="IMAGE[:REF]", help="What they boot.", autocompletion=complete_image),
+    ] = "debian-minimal",
+    memory: MemoryOption = 1024,
+    timeout: TimeoutOption = 600,
+    keep: KeepOption = False,
+    data_dir: DataDirOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Boot QEMU clients over PXE in a network of their own, and wait until each is up.
+
+    Network namespace, bridge, taps and machines are made for the purpose and are gone afterwards, however the lab
+    ends.  `bios` is SeaBIOS with iPXE in the network card, `uefi` is OVMF with its own PXE stack; `secure` is the same
+    with Secure Boot, which lets no loader but grub start.  A client counts as up when it said so and its console shows
+    a login prompt.  Consoles, the daemon's log and its configuration stay below lab/ in the data directory.  Takes
+    root; uses KVM where it works, and emulation, which is slow, elsewhere.
+
+    \b
+    Examples:
+      netboot lab boot
+      netboot lab boot --firmware uefi --dhcp proxy --count 2
+      netboot lab boot --firmware secure --loader grub
+      netboot lab boot --json | jq '.clients[].seconds'
+
+    \b
+    Exit codes: 0 all clients are up; 1 one is not; 3 no such image; 5 not root; 6 a program is missing;
+    130 interrupted.
+    """
+    from netboot.lab.client import LabFirmware
+    from netboot.lab.config import LabDhcp
+    from netboot.lab.lab import LabSpec
+    from netboot.model.client import LoaderChoice
+
+    spec = LabSpec(
+        firmware=LabFirmware(firmware),
+        dhcp=LabDhcp(dhcp),
+        loader=LoaderChoice(loader),
+        data_dir=place_of(ctx, data_dir).data.root,
+        count=count,
+        memory_mib=memory,
+        timeout_s=timeout,
+        keep=keep,
+        image=VersionRef.parse(image),
+    )
+    place_of(ctx, data_dir).images.get(spec.image)
+    words = ["lab", "boot", *spec_words(spec), *(["--json"] if json_ else [])]
+    raise typer.Exit(run_within_walls(spec, words, quiet=json_))
+
+
+def spec_words(spec: LabSpec) -> list[str]:
+    """The options that make this spec again, for the process within the walls."""
+    named = {
+        "--firmware": spec.firmware,
+        "--dhcp": spec.dhcp,
+        "--loader": spec.loader,
+        "--count": spec.count,
+        "--image": spec.image,
+        "--memory": spec.memory_mib,
+        "--timeout": spec.timeout_s,
+        "--data-dir": spec.data_dir,
+    }
+    words = [word for option, value in named.items() for word in (option, str(value))]
+    return [*words, "--keep"] if spec.keep else words
+
+
+def run_within_walls(spec: LabSpec, words: list[str], *, quiet: bool = False) -> int:
+    """Run the lab, and give the exit status; outside of a lab's walls, by running `netboot WORDS` within new ones."""
+    from netboot.cli.labshow import listener_for, result_lines
+    from netboot.lab.namespace import is_inside, run_inside
+    from netboot.lab.run import run_lab
+
+    if not is_inside():
+        return run_inside([sys.executable, "-m", "netboot", *words])
+    with ExitStack() as stack:
+        listener = listener_for(spec.count, quiet=quiet)
+        if isinstance(listener, AbstractContextManager):
+            stack.enter_context(listener)
+        result = run_lab(spec, listener)
+    if quiet:
+        print_json(result.as_json())
+    else:
+        typer.echo("\n".join(result_lines(result)))
+    return 0 if result.ok else 1

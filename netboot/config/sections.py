@@ -1,0 +1,197 @@
+"""The sections of the configuration and their settings.
+
+Each field made by `setting` is one key of the TOML file.  Cross-checks that need more than one value of a
+section stand in its `__post_init__`; those that need several sections in `Config.__post_init__`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Any, Self
+
+from netboot.config import values
+from netboot.errors import InvalidInput
+from netboot.model.lease import Pool
+from netboot.model.names import VersionRef
+
+REQUIRED = MISSING
+
+
+def setting(default: Any, read: values.Reader, help: str) -> Any:
+    """One key: its default (or REQUIRED), the reader of its value, and a sentence for the documentation."""
+    return field(default=default, metadata={"read": read, "help": help})
+
+
+class DhcpMode(StrEnum):
+    """What we do on an interface: serve addresses, add boot information beside another server, or neither."""
+
+    OWN = "own"
+    PROXY = "proxy"
+    OFF = "off"
+
+
+class ExportBackend(StrEnum):
+    """Which NFS server exports the images; `auto` takes the kernel's where there is one."""
+
+    AUTO = "auto"
+    KERNEL = "kernel"
+    GANESHA = "ganesha"
+
+
+class UnknownPolicy(StrEnum):
+    NOTHING = "nothing"
+    MENU = "menu"
+    IMAGE = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownClients:
+    """What a client that nobody added gets; `image` is set for the policy `image` alone."""
+
+    policy: UnknownPolicy = UnknownPolicy.NOTHING
+    image: VersionRef | None = None
+
+    @classmethod
+    def parse(cls, value: Any) -> Self:
+        name = values.text(value)
+        if name in (UnknownPolicy.NOTHING, UnknownPolicy.MENU):
+            return cls(UnknownPolicy(name))
+        kind, colon, ref = name.partition(":")
+        if kind == UnknownPolicy.IMAGE and colon:
+            return cls(UnknownPolicy.IMAGE, VersionRef.parse(ref))
+        raise InvalidInput('must be "nothing", "menu" or "image:NAME", as "image:debian-minimal"')
+
+    def __str__(self) -> str:
+        return f"image:{self.image}" if self.image else str(self.policy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """`[[interface]]`: a network interface that we may use.  One that is not listed is never touched."""
+
+    name: str = setting(REQUIRED, values.interface_name, "The interface, as the kernel names it.")
+    dhcp: DhcpMode = setting(
+        DhcpMode.OFF,
+        values.choice(DhcpMode),
+        "What to do there: serve addresses (own), answer beside another DHCP server (proxy), or neither (off).",
+    )
+    address: IPv4Address | None = setting(
+        None, values.address, "The server's address there; by default the first IPv4 address of the interface."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subnet:
+    """`[[subnet]]`: a network that we serve, and what its clients are told about it."""
+
+    network: IPv4Network = setting(REQUIRED, values.network, "The network with its prefix length.")
+    pool: Pool | None = setting(None, values.pool, "The range of addresses to lend; none means reservations only.")
+    router: IPv4Address | None = setting(None, values.address, "The default gateway that clients are told.")
+    dns: tuple[IPv4Address, ...] = setting((), values.many(values.address), "The name servers that clients are told.")
+    domain: str | None = setting(None, values.domain, "The DNS domain that clients are told.")
+    lease_time_s: int = setting(
+        43200, values.whole(300, 31_536_000), "How long an address is lent; clients renew at half of it."
+    )
+
+    def __post_init__(self) -> None:
+        if self.pool and not (self.pool.first in self.network and self.pool.last in self.network):
+            raise InvalidInput(f"pool {self.pool.first}-{self.pool.last} is not within {self.network}")
+        if self.router and self.router not in self.network:
+            raise InvalidInput(f"router {self.router} is not within {self.network}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """`[http]`: the boot listener."""
+
+    port: int = setting(8080, values.whole(1, 65535), "The TCP port of scripts, kernels and initrds.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TftpSettings:
+    """`[tftp]`: the TFTP server."""
+
+    enabled: bool = setting(True, values.boolean, "Whether to serve TFTP on the listed interfaces.")
+    port: int = setting(69, values.whole(1, 65535), "The UDP port; firmware knows no other than 69.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientSettings:
+    """`[clients]`: how clients are told apart."""
+
+    unknown: UnknownClients = setting(
+        UnknownClients(), UnknownClients.parse, "What an unknown client gets: nothing, a menu, or an image."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootSettings:
+    """`[boot]`: what every booting client is told, unless its own record says otherwise."""
+
+    kernel_args: tuple[str, ...] = setting(
+        (), values.many(values.word), "Words added to every kernel line, as console=ttyS0."
+    )
+    upper_size: str = setting(
+        "50%", values.tmpfs_size, "The bound of the temporary layer: a share of memory or a size."
+    )
+    shell: bool = setting(
+        False, values.boolean, "Whether every client offers a root shell on its console when its root fails."
+    )
+    patience: float = setting(
+        1.0,
+        values.seconds(0.1, 20),
+        "Factor on the time limits after which a boot counts as stalled; above 1 for slow or emulated machines.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSettings:
+    """`[exports]`: how images reach the clients."""
+
+    backend: ExportBackend = setting(
+        ExportBackend.AUTO, values.choice(ExportBackend), "The NFS server: auto, kernel or ganesha."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSettings:
+    """`[events]`: what is remembered of boots."""
+
+    keep_days: int = setting(90, values.whole(1, 3650), "How long events are kept.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole file.  `data_dir` None means: as the command line, the environment or the default say."""
+
+    data_dir: Path | None = setting(None, values.path, "Where images, state and consoles live.")
+    templates: Path | None = setting(
+        None, values.path, "A folder of yours whose files are used in place of the templates of the same name."
+    )
+    database: str | None = setting(
+        None, values.text, "The database's URL; by default an SQLite file in the data directory."
+    )
+    interface: tuple[Interface, ...] = ()
+    subnet: tuple[Subnet, ...] = ()
+    http: HttpSettings = HttpSettings()
+    tftp: TftpSettings = TftpSettings()
+    clients: ClientSettings = ClientSettings()
+    boot: BootSettings = BootSettings()
+    exports: ExportSettings = ExportSettings()
+    events: EventSettings = EventSettings()
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in self.interface]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise InvalidInput(f"interface {min(twice)} is listed twice")
+        for index, one in enumerate(self.subnet):
+            for other in self.subnet[index + 1 :]:
+                if one.network.overlaps(other.network):
+                    raise InvalidInput(f"subnets {one.network} and {other.network} overlap")
+
+    def subnet_of(self, address: IPv4Address) -> Subnet | None:
+        """The subnet that holds `address`, None when none of ours does."""
+        return next((each for each in self.subnet if address in each.network), None)

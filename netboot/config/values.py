@@ -1,0 +1,140 @@
+"""Readers of single values: TOML in, a value of the model out, or `InvalidInput` that says what would fit.
+
+A reader sees one value and knows nothing of files or keys; `netboot.config.reader` adds where it stood.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
+from pathlib import Path
+from typing import Any, TypeVar
+
+from netboot.errors import InvalidInput
+from netboot.model.lease import Pool
+
+Reader = Callable[[Any], Any]
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+_WORD = re.compile(r"[!-~]+")
+_TMPFS_SIZE = re.compile(r"(?:[1-9][0-9]?|100)%|[1-9][0-9]{0,9}[kmg]?")
+_DOMAIN = re.compile(r"(?=.{1,253}$)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,62})(?:\.[a-zA-Z0-9-]{1,63})*")
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise InvalidInput("must be a text in quotes that is not empty")
+    return value
+
+
+def boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidInput("must be true or false")
+    return value
+
+
+def whole(low: int, high: int) -> Reader:
+    """A whole number within bounds, both allowed."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise InvalidInput(f"must be a whole number from {low} to {high}")
+        return value
+
+    return read
+
+
+def seconds(low: float, high: float) -> Reader:
+    """A span of time in seconds within bounds, both allowed."""
+
+    def read(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise InvalidInput(f"must be a number of seconds from {low:g} to {high:g}")
+        return float(value)
+
+    return read
+
+
+def choice(kind: type[E]) -> Reader:
+    def read(value: Any) -> E:
+        try:
+            return kind(value)
+        except ValueError:
+            raise InvalidInput("must be one of " + ", ".join(f'"{each}"' for each in kind)) from None
+
+    return read
+
+
+def many(one: Reader) -> Reader:
+    """A list, each item of which `one` reads; the result is a tuple."""
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise InvalidInput("must be a list in square brackets")
+        return tuple(one(item) for item in value)
+
+    return read
+
+
+def path(value: Any) -> Path:
+    found = Path(text(value))
+    if not found.is_absolute() or not value.isprintable():
+        raise InvalidInput("must be an absolute path")
+    return found
+
+
+def address(value: Any) -> IPv4Address:
+    try:
+        return IPv4Address(text(value))
+    except AddressValueError:
+        raise InvalidInput("must be an IPv4 address, as 10.9.0.1") from None
+
+
+def network(value: Any) -> IPv4Network:
+    try:
+        return IPv4Network(text(value))
+    except (AddressValueError, NetmaskValueError, ValueError):
+        raise InvalidInput("must be an IPv4 network with its prefix and no host bits, as 10.9.0.0/24") from None
+
+
+def pool(value: Any) -> Pool:
+    first, dash, last = text(value).partition("-")
+    if not dash:
+        raise InvalidInput("must be a range of addresses, as 10.9.0.100-10.9.0.199")
+    found = Pool(address(first.strip()), address(last.strip()))
+    if found.last < found.first:
+        raise InvalidInput("ends before it begins")
+    return found
+
+
+def interface_name(value: Any) -> str:
+    """A name that the kernel would accept for a link: at most 15 bytes, no blank, no slash."""
+    name = text(value)
+    if len(name.encode()) > 15 or re.search(r"[\s/:]", name) or name in {".", ".."}:
+        raise InvalidInput("must be the name of a network interface, as eth0")
+    return name
+
+
+def word(value: Any) -> str:
+    """One word of a kernel command line: printable ASCII without blanks or quotes."""
+    found = text(value)
+    if not _WORD.fullmatch(found) or '"' in found or "'" in found:
+        raise InvalidInput("must be one word of printable ASCII, without blanks or quotes")
+    return found
+
+
+def tmpfs_size(value: Any) -> str:
+    found = text(value).lower()
+    if not _TMPFS_SIZE.fullmatch(found):
+        raise InvalidInput("must be a share of memory or a size, as 50% or 2g")
+    return found
+
+
+def domain(value: Any) -> str:
+    found = text(value)
+    if not _DOMAIN.fullmatch(found):
+        raise InvalidInput("must be a DNS domain, as lab.example.org")
+    return found

@@ -1,0 +1,10 @@
+"""The daemon: the composition root.  It builds the parts, starts them in order, and stops them in reverse.
+
+Nothing is decided here.  `policies` turns configuration and state into the frozen policies that decisions
+take, `site` serves one interface, `parts` holds what all interfaces share, and `service` is the life from start
+over reload to stop.
+"""
+
+from netboot.daemon.service import serve
+
+__all__ = ["serve"]

@@ -1,0 +1,97 @@
+"""What all interfaces share: the database, the images, the exports, and the way to tell what happened."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from netboot.boot.choose import BootPolicy, choose
+from netboot.boot.progress import begins_boot
+from netboot.config import Config
+from netboot.config.paths import DataDir
+from netboot.daemon.policies import boot_policy, served_networks
+from netboot.errors import NetbootError
+from netboot.exports.apply import Exporter
+from netboot.exports.detect import make_backend
+from netboot.images.store import ImageStore
+from netboot.model.image import Version
+from netboot.model.mac import MacAddress
+from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
+from netboot.model.target import ImageTarget
+from netboot.store import (
+    ClientDirectory,
+    ClientRepository,
+    EventRecorder,
+    EventRepository,
+    LeaseRepository,
+    installation_secret,
+    open_database,
+)
+
+log = logging.getLogger(__name__)
+
+# Stands for a client that nobody added; the address is of the range for documentation (RFC 7042 section 2.1.2).
+_NOBODY = MacAddress(bytes.fromhex("00005e005300"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Opened once, closed once; a reload changes none of them."""
+
+    clients: ClientDirectory
+    versions: ImageStore
+    leases: LeaseRepository
+    events: EventRepository
+    recorder: EventRecorder
+    exporter: Exporter
+    secret: bytes
+
+    def boot_policy(self, config: Config) -> BootPolicy:
+        return boot_policy(config, clients=self.clients, versions=self.versions, secret=self.secret)
+
+    def make_exports_ready(self, policy: BootPolicy) -> None:
+        """Export what running clients may hang on, then what the next boots will want.
+
+        Blocks.  Done before clients are answered, so that none meets an export that is not there yet.  A version
+        that is damaged is told in the log, and to its clients when they ask for their script.
+        """
+        versions, unreadable = self.versions.readable()
+        for error in (*unreadable, *self.exporter.start(versions)):
+            log.error("a version cannot be exported: %s", error)
+        for version in self._assigned(policy):
+            try:
+                self.exporter.ensure(version)
+            except NetbootError as error:
+                log.error("%s cannot be exported: %s", version.label, error)
+
+    def _assigned(self, policy: BootPolicy) -> tuple[Version, ...]:
+        targets = [
+            choose(BootRequest(mac=mac, stage=Stage.LOADER, firmware=Firmware.UNKNOWN, arch=ANY_ARCH), policy)
+            for mac in (_NOBODY, *(each.mac for each in self.clients.list()))
+        ]
+        versions = {each.version.label: each.version for each in targets if isinstance(each, ImageTarget)}
+        return tuple(versions.values())
+
+
+@contextmanager
+def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
+    """Open everything below the data directory; what was opened is closed in reverse, also on failure."""
+    with ExitStack() as stack:
+        engine = open_database(config.database or data.root)
+        stack.callback(engine.dispose)
+        events = EventRepository(engine)
+        recorder = stack.enter_context(EventRecorder(events, begins_boot))
+        backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
+        exporter = Exporter(backend, root=data.exports, networks=served_networks(config))
+        stack.callback(exporter.stop)
+        yield Parts(
+            clients=ClientDirectory(ClientRepository(engine)),
+            versions=ImageStore(data.images),
+            leases=LeaseRepository(engine),
+            events=events,
+            recorder=recorder,
+            exporter=exporter,
+            secret=installation_secret(engine),
+        )

@@ -1,0 +1,110 @@
+"""From configuration and state to the frozen policies that decisions take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from netboot.boot.choose import BootPolicy
+from netboot.config import Config, DhcpMode, Interface, Subnet
+from netboot.dhcp.policy import Policy
+from netboot.errors import InvalidInput, Unavailable
+from netboot.images.store import ImageStore
+from netboot.model.mac import MacAddress
+from netboot.store import ClientDirectory
+from netboot.system.links import Link
+
+
+class Reservations(Mapping[IPv4Address, MacAddress]):
+    """The addresses that an admin reserved, as the directory knows them at the moment they are asked for."""
+
+    def __init__(self, clients: ClientDirectory) -> None:
+        self._clients = clients
+
+    def __getitem__(self, address: IPv4Address) -> MacAddress:
+        client = self._clients.reserved(address)
+        if client is None:
+            raise KeyError(address)
+        return client.mac
+
+    def __iter__(self) -> Iterator[IPv4Address]:
+        return (each.address for each in self._clients.list() if each.address)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """An interface that we serve: what the file says of it, and what the kernel does.
+
+    `index` tells an interface from a later one of the same name, to which no open socket is bound.
+    """
+
+    interface: Interface
+    index: int
+    address: IPv4Address
+    other_addresses: frozenset[IPv4Address]
+    subnet: Subnet
+
+
+def place_of(interface: Interface, link: Link, config: Config) -> Place:
+    """Raises `Unavailable` for an interface without the address it needs, `InvalidInput` for one without a subnet."""
+    own = [each.ip for each in link.addresses]
+    address = interface.address or link.address
+    if address is None:
+        raise Unavailable(
+            f"interface {interface.name} has no IPv4 address, so clients could not reach this server there",
+            hint=f"give it one, as: ip address add 10.9.0.1/24 dev {interface.name}",
+        )
+    if address not in own:
+        raise Unavailable(
+            f"interface {interface.name} does not have the address {address}",
+            hint=f"it has {', '.join(map(str, own)) or 'none'}; correct interface.address or the interface",
+        )
+    subnet = config.subnet_of(address)
+    if subnet is None:
+        network = next(each.network for each in link.addresses if each.ip == address)
+        raise InvalidInput(
+            f"no [[subnet]] holds {address} of interface {interface.name}",
+            hint=f'add one: [[subnet]] with network = "{network}"',
+        )
+    return Place(
+        interface=interface,
+        index=link.index,
+        address=address,
+        other_addresses=frozenset(own) - {address},
+        subnet=subnet,
+    )
+
+
+def boot_policy(config: Config, *, clients: ClientDirectory, versions: ImageStore, secret: bytes) -> BootPolicy:
+    return BootPolicy(
+        clients=clients,
+        versions=versions,
+        unknown=config.clients.unknown,
+        kernel_args=config.boot.kernel_args,
+        upper_size=config.boot.upper_size,
+        shell=config.boot.shell,
+        machine_id_seed=secret,
+    )
+
+
+def dhcp_policy(place: Place, *, boot: BootPolicy, clients: ClientDirectory, http_port: int) -> Policy:
+    """How DHCP is answered at `place`.  A proxy lends nothing, so it knows no subnet."""
+    return Policy(
+        mode=place.interface.dhcp,
+        interface=place.interface.name,
+        server=place.address,
+        also_known_as=place.other_addresses,
+        http_port=http_port,
+        boot=boot,
+        subnet=place.subnet if place.interface.dhcp is DhcpMode.OWN else None,
+        reservations=Reservations(clients),
+    )
+
+
+def served_networks(config: Config) -> tuple[IPv4Network, ...]:
+    """Whom images are exported to."""
+    return tuple(each.network for each in config.subnet)

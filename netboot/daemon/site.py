@@ -1,0 +1,159 @@
+"""One interface that is served: the boot listener and TFTP, and DHCP last, since its answers name the others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from netboot.boot.choose import BootPolicy, choose
+from netboot.boot.loaders import find_loader
+from netboot.boot.script import Renderer, ScriptContext, ScriptKind
+from netboot.config import Config, DhcpMode
+from netboot.daemon.parts import Parts
+from netboot.daemon.policies import Place, dhcp_policy
+from netboot.dhcp.server import DhcpServer
+from netboot.model.image import Version
+from netboot.model.lease import LeaseState
+from netboot.model.mac import MacAddress
+from netboot.model.request import BootRequest
+from netboot.model.target import BootTarget
+from netboot.system.neighbours import neighbour_at
+from netboot.tftp.events import TransferEvent, boot_event
+from netboot.tftp.names import BootNames, Collaborators
+from netboot.tftp.server import TftpServer
+from netboot.web.app import BootListener, create_app
+from netboot.web.services import BootServices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a reload replaces as a whole."""
+
+    config: Config
+    boot: BootPolicy
+    renderer: Renderer
+
+
+class Site:
+    """Everything on one interface.  `settings` is asked anew with every request."""
+
+    def __init__(self, place: Place, parts: Parts, settings: Callable[[], Settings]) -> None:
+        self.place = place
+        self._parts = parts
+        self._settings = settings
+        ports = settings().config
+        self._http_port = ports.http.port
+        self._listener = BootListener(create_app(self._services()), place.address, self._http_port)
+        self._tftp = self._make_tftp(ports.tftp.port) if ports.tftp.enabled else None
+        self._dhcp: DhcpServer | None = None
+
+    async def start(self) -> None:
+        """Raises `Unavailable` or `NotPermitted`; what was started before the failure is stopped again."""
+        try:
+            await self._listener.start()
+            if self._tftp is not None:
+                self._tftp.start()
+            await self._start_dhcp()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        await self._stop_dhcp()
+        if self._tftp is not None:
+            await asyncio.to_thread(self._tftp.stop)
+        await self._listener.stop()
+
+    async def move(self, place: Place) -> None:
+        """Serve the same address by other rules.  DHCP starts anew when its mode changes, for its sockets differ."""
+        mode = place.interface.dhcp
+        is_running = self._dhcp is not None
+        changed = mode is not self.place.interface.dhcp or is_running is (mode is DhcpMode.OFF)
+        self.place = place
+        if changed:
+            await self._stop_dhcp()
+            await self._start_dhcp()
+
+    @property
+    def summary(self) -> str:
+        """What is served there, in words."""
+        wanted = self.place.interface.dhcp
+        dhcp = str(wanted) if self._dhcp is not None or wanted is DhcpMode.OFF else f"{wanted}, but it could not start"
+        return f"{self.place.interface.name} ({self.place.address}, dhcp {dhcp})"
+
+    def lease_owner(self, address: IPv4Address) -> MacAddress | None:
+        """Whose lease of ours an address is now."""
+        lease = self._dhcp.leases.lease_at(address) if self._dhcp else None
+        if lease is None or lease.state is not LeaseState.ACTIVE or not lease.holds(time.time()):
+            return None
+        return lease.mac
+
+    async def _start_dhcp(self) -> None:
+        if self.place.interface.dhcp is DhcpMode.OFF:
+            return
+        dhcp = DhcpServer(
+            self.place.interface.name,
+            lambda: dhcp_policy(
+                self.place, boot=self._settings().boot, clients=self._parts.clients, http_port=self._http_port
+            ),
+            self._parts.leases,
+            self._parts.recorder.record,
+        )
+        await dhcp.start()
+        self._dhcp = dhcp
+
+    async def _stop_dhcp(self) -> None:
+        if self._dhcp is not None:
+            dhcp, self._dhcp = self._dhcp, None
+            await dhcp.stop()
+
+    def _make_tftp(self, port: int) -> TftpServer:
+        names = BootNames(
+            Collaborators(
+                choose=self._choose,
+                render=self._render,
+                context=self._context,
+                find_loader=find_loader,
+                owner_of=self._owner_of,
+            )
+        )
+        return TftpServer(self.place.address, names, self._tell_transfer, port, interface=self.place.interface.name)
+
+    def _services(self) -> BootServices:
+        return BootServices(
+            choose=self._choose,
+            render=self._render,
+            export=self._export,
+            record=self._parts.recorder.record,
+            find_loader=find_loader,
+            owner_of=self._owner_of,
+            clock=time.time,
+        )
+
+    def _choose(self, request: BootRequest) -> BootTarget:
+        return choose(request, self._settings().boot)
+
+    def _render(self, kind: ScriptKind, target: BootTarget, context: ScriptContext) -> str:
+        return self._settings().renderer.render(kind, target, context)
+
+    def _context(self, _: IPv4Address) -> ScriptContext:
+        """For TFTP, whose thread may wait for an export; it is there already unless the assignment is new."""
+        return ScriptContext(server=self.place.address, http_port=self._http_port, export_path=self._export_now)
+
+    async def _export(self, version: Version) -> str:
+        return await asyncio.to_thread(self._export_now, version)
+
+    def _export_now(self, version: Version) -> str:
+        return self._parts.exporter.ensure(version).server_path
+
+    def _owner_of(self, address: IPv4Address) -> MacAddress | None:
+        """Who has an address: by our lease, else by what the wire says, as in proxy mode."""
+        return self.lease_owner(address) or neighbour_at(address)
+
+    def _tell_transfer(self, transfer: TransferEvent) -> None:
+        event = boot_event(transfer, at=time.time(), owner_of=self._owner_of)
+        if event is not None:
+            self._parts.recorder.record(event)

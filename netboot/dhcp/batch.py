@@ -1,0 +1,113 @@
+"""From packets to what is to be written and sent: the part of the edge that touches no socket.
+
+A decision's leases enter the table at once, so that the next packet of the same batch sees them; whoever sends
+waits until they are durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
+
+from netboot.dhcp.answer import answer
+from netboot.dhcp.decision import BOOT_PORT, Arrival, Reply
+from netboot.dhcp.destination import EVERYONE, Destination, destination
+from netboot.dhcp.frame import ArpSender
+from netboot.dhcp.leases import LeaseBook
+from netboot.dhcp.message import Message, decode, encode
+from netboot.dhcp.own import QUARANTINE_S
+from netboot.dhcp.policy import Policy
+from netboot.model.event import Event, EventKind
+from netboot.model.lease import Lease, LeaseState
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    payload: bytes
+    arrival: Arrival
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outgoing:
+    """A reply ready to be sent from `source` and our `port`; `events` are told once it was."""
+
+    payload: bytes
+    to: Destination
+    source: IPv4Address
+    port: int
+    events: tuple[Event, ...] = ()
+    probe: IPv4Address | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """What waits for `leases` to be durable: replies to send and events to tell."""
+
+    leases: list[Lease] = field(default_factory=list)
+    replies: list[Outgoing] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+def take(packet: Packet, policy: Policy, book: LeaseBook, now: float, batch: Batch) -> tuple[Outgoing, ...]:
+    """Answer one packet by `policy`, whose leases are the `book`.
+
+    Returns what may be sent at once; what must wait is added to `batch`.  Raises `DecodeError` for what is no
+    DHCP message.
+    """
+    request = decode(packet.payload)
+    decision = answer(request, packet.arrival, policy, now)
+    durable = _enter(decision.leases, book)
+    batch.leases += durable
+    if not isinstance(decision, Reply):
+        batch.events += decision.events
+        return ()
+    outgoing = Outgoing(
+        payload=encode(decision.message),
+        to=_straight(destination(request, decision.message, packet.arrival), packet.arrival, request, policy),
+        source=_source(packet.arrival, policy),
+        port=packet.arrival.port,
+        events=decision.events,
+        probe=decision.probe if not int(request.giaddr) else None,
+    )
+    if not durable:
+        return (outgoing,)
+    batch.replies.append(outgoing)
+    return ()
+
+
+def take_arp(claim: ArpSender, book: LeaseBook, now: float, batch: Batch) -> None:
+    """Somebody uses an address that is on offer to another: quarantine it, so that the REQUEST is refused."""
+    held = book.hold_at(claim.address)
+    if held is None or not held.holds(now) or held.mac.octets == claim.hardware:
+        return
+    taken = Lease(address=claim.address, mac=held.mac, state=LeaseState.DECLINED, expires_at=now + QUARANTINE_S)
+    batch.leases += _enter((taken,), book)
+    details = {"address": str(claim.address), "used_by": claim.hardware.hex(":")}
+    batch.events.append(Event(at=now, kind=EventKind.DECLINED, mac=held.mac, details=details))
+
+
+def _enter(leases: Iterable[Lease], book: LeaseBook) -> list[Lease]:
+    """Put the leases into the table; return those that must be written."""
+    entered = list(leases)
+    for lease in entered:
+        book.put(lease)
+    return [each for each in entered if each.state is not LeaseState.OFFERED]
+
+
+def _straight(to: Destination, arrival: Arrival, request: Message, policy: Policy) -> Destination:
+    """Send to a client that runs on our own link by its MAC, without ARP.
+
+    Else whoever invents clients could fill the kernel's send queue with packets that wait for ARP in vain.
+    """
+    subnet = policy.subnet
+    if subnet is None or arrival.port == BOOT_PORT or int(request.giaddr) or to.address != request.ciaddr:
+        return to
+    on_link = policy.server in subnet.network and to.address in subnet.network
+    return replace(to, hardware=request.mac) if on_link else to
+
+
+def _source(arrival: Arrival, policy: Policy) -> IPv4Address:
+    """Port 4011 answers from the address that was asked, which may be an alias; port 67 from the server's own."""
+    asked_one = arrival.port == BOOT_PORT and arrival.destination != EVERYONE and not arrival.destination.is_multicast
+    return arrival.destination if asked_one else policy.server

@@ -1,0 +1,128 @@
+"""The parts that every answer of the address server is made of: claims, holds, ACK and NAK."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address
+
+from netboot.config import Subnet
+from netboot.dhcp import bootinfo
+from netboot.dhcp import options as opt
+from netboot.dhcp.allocate import HOLD_S, Claim, current_address
+from netboot.dhcp.bootinfo import NO_BOOT, BootInfo, Denial
+from netboot.dhcp.decision import Query, Reply
+from netboot.dhcp.message import ETHERNET, MessageType
+from netboot.dhcp.reply import compose, lease_options, lease_time, network_options
+from netboot.model.event import EventKind
+from netboot.model.lease import Lease, LeaseState
+from netboot.model.request import Stage
+
+_LABEL = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+
+def claim_of(query: Query, subnet: Subnet) -> Claim:
+    """What the client may claim: its reservation if an admin made one within the subnet, and the pool."""
+    client = query.client
+    reserved = client.address if client is not None else None
+    return Claim(
+        mac=query.mac,
+        subnet=subnet,
+        server=query.policy.server,
+        leases=query.policy.leases,
+        reservations=query.policy.reservations,
+        now=query.now,
+        reserved=reserved if reserved is not None and reserved in subnet.network else None,
+        known=client is not None,
+    )
+
+
+def ack(query: Query, subnet: Subnet, address: IPv4Address) -> Reply:
+    """Lend `address`, and give back whatever other address the client had here."""
+    name = bootinfo.boot_name(query)
+    lease = Lease(
+        address=address,
+        mac=query.mac,
+        state=LeaseState.ACTIVE,
+        expires_at=query.now + lease_time(query, subnet.lease_time_s),
+        client_id=client_id_of(query),
+        hostname=_hostname(query),
+    )
+    message = compose(
+        query,
+        MessageType.ACK,
+        yiaddr=address,
+        ciaddr=query.message.ciaddr,
+        boot=boot_fields(query, name),
+        options=lease_fields(query, subnet),
+    )
+    stage = query.asker.stage if query.asker else Stage.SYSTEM
+    acked = query.event(EventKind.ACKED, address=str(address), stage=stage.value)
+    return Reply(
+        message=message,
+        reason=f"lent {address}",
+        leases=(*_given_back(claim_of(query, subnet), address), lease),
+        events=(acked, *bootinfo.script_events(query, name)),
+    )
+
+
+def nak(query: Query, reason: str) -> Reply:
+    """53, 54, 56 and what is echoed, nothing else; a relay must broadcast it on (RFC 2131 section 4.3.2)."""
+    text = dict([opt.ERROR_TEXT.write(reason.encode("ascii", "replace")[:255])])
+    relayed = bool(int(query.message.giaddr))
+    return Reply(
+        message=compose(query, MessageType.NAK, options=text, broadcast=relayed),
+        reason=reason,
+        events=(query.event(EventKind.REFUSED, reason=reason),),
+    )
+
+
+def hold(claim: Claim, address: IPv4Address) -> tuple[Lease, ...]:
+    """Keep an offered address for its client, unless its lease there lasts longer than the hold would."""
+    lease = claim.leases.lease_of(claim.mac)
+    until = claim.now + HOLD_S
+    if address == current_address(claim) and lease is not None and lease.expires_at >= until:
+        return ()
+    return (Lease(address=address, mac=claim.mac, state=LeaseState.OFFERED, expires_at=until),)
+
+
+def drop_hold(claim: Claim) -> tuple[Lease, ...]:
+    held = claim.leases.hold_of(claim.mac, claim.now)
+    if held is None:
+        return ()
+    return (Lease(address=held.address, mac=claim.mac, state=LeaseState.OFFERED, expires_at=0.0),)
+
+
+def is_new(claim: Claim, address: IPv4Address) -> bool:
+    """Whether neither a reservation nor an earlier lease or hold ties the client to the address."""
+    lease, held = claim.leases.lease_of(claim.mac), claim.leases.hold_of(claim.mac, claim.now)
+    return address not in (claim.reserved, lease and lease.address, held and held.address)
+
+
+def boot_fields(query: Query, name: str | Denial | None) -> BootInfo:
+    return bootinfo.own_info(query, name) if isinstance(name, str) else NO_BOOT
+
+
+def lease_fields(query: Query, subnet: Subnet) -> dict[int, bytes]:
+    return lease_options(query, lease_time(query, subnet.lease_time_s)) | network_options(query)
+
+
+def client_id_of(query: Query) -> bytes | None:
+    """Option 61; None where it says no more than chaddr, or is too short to be one (RFC 2132 section 9.14)."""
+    raw = query.message.options.get(opt.CLIENT_ID.code, b"")
+    says_chaddr = raw == bytes((ETHERNET,)) + query.mac.octets
+    return None if len(raw) < 2 or says_chaddr else raw
+
+
+def _given_back(claim: Claim, kept: IPv4Address) -> tuple[Lease, ...]:
+    address = current_address(claim)
+    if address is None or address == kept:
+        return ()
+    return (Lease(address=address, mac=claim.mac, state=LeaseState.RELEASED, expires_at=claim.now),)
+
+
+def _hostname(query: Query) -> str | None:
+    """The admin's name for the client, else what it calls itself if that is a plain label."""
+    if query.client is not None:
+        return query.client.name
+    said = opt.HOSTNAME.read(query.message.options) or b""
+    return said.decode("ascii").lower() if _LABEL.fullmatch(said) else None

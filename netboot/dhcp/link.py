@@ -1,0 +1,192 @@
+"""The sockets of one interface: UDP 67 and 4011 bound to it alone, and raw ones beside them.
+
+Bound to the device, a reply leaves where its request came in and two interfaces never mix.  The raw sockets need
+CAP_NET_RAW; without it replies to clients that have no address yet are broadcast, and nobody is asked whether an
+address is in use.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from ipaddress import IPv4Address
+
+from netboot.dhcp.batch import Packet
+from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT, Arrival
+from netboot.dhcp.destination import EVERYONE, Destination
+from netboot.dhcp.frame import ArpSender, arp_probe, arp_sender, udp_packet
+from netboot.errors import NetbootError, NotPermitted, Unavailable
+
+log = logging.getLogger(__name__)
+
+_IP_PKTINFO = 8
+_PKTINFO = struct.Struct("@I4s4s")
+_ETH_P_IP, _ETH_P_ARP = 0x0800, 0x0806
+_EVERY_STATION = b"\xff" * 6
+# No DHCP message is longer than one packet; what is cut off here would not have been read.
+_BUFFER = 4096
+# A classroom that is switched on at once sends faster than one commit takes: some thousand packets of room.
+# On the way out packets to relays may wait for ARP.
+_QUEUE_BYTES = 4 << 20
+_QUEUES = (socket.SO_RCVBUF, socket.SO_SNDBUF)
+_QUEUES_BY_FORCE = (33, 32)  # SO_RCVBUFFORCE, SO_SNDBUFFORCE: beyond the system's limit, with CAP_NET_ADMIN
+
+
+class Link:
+    """Open sockets on `interface`; the ports can be others than DHCP's for tests without root."""
+
+    def __init__(
+        self, interface: str, *, port: int = SERVER_PORT, boot_port: int = BOOT_PORT, shared: bool = False
+    ) -> None:
+        """`shared` lets another DHCP server on this host keep port 67: what a ProxyDHCP is made for.
+
+        Raises `Unavailable` for a missing interface and a taken port, `NotPermitted` for a lacking right.
+        """
+        self.interface = interface
+        with ExitStack() as undo:
+            self._udp = {
+                SERVER_PORT: undo.enter_context(_open_udp(interface, port, shared=shared)),
+                BOOT_PORT: undo.enter_context(_open_udp(interface, boot_port, shared=False)),
+            }
+            self._ip = _open_packet(interface, 0)
+            self._arp = _open_packet(interface, _ETH_P_ARP) if self._ip else None
+            self._undo = undo.pop_all()
+        for raw in filter(None, (self._ip, self._arp)):
+            self._undo.enter_context(raw)
+        if self._ip is None:
+            log.warning("%s: no CAP_NET_RAW, so replies are broadcast and addresses are not probed", interface)
+
+    def close(self) -> None:
+        self._undo.close()
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """What to wait on."""
+        return [*self._udp.values(), *filter(None, (self._arp,))]
+
+    @property
+    def port(self) -> int:
+        return int(self._udp[SERVER_PORT].getsockname()[1])
+
+    @property
+    def boot_port(self) -> int:
+        return int(self._udp[BOOT_PORT].getsockname()[1])
+
+    def receive(self, limit: int) -> Iterator[Packet]:
+        """The packets that wait on either port, at most `limit` of each."""
+        for port, sock in self._udp.items():
+            for _ in range(limit):
+                try:
+                    payload, ancillary, _, source = sock.recvmsg(_BUFFER, socket.CMSG_SPACE(_PKTINFO.size))
+                except BlockingIOError:
+                    break
+                except OSError as error:  # the link went down, or an ICMP error of an earlier reply came back
+                    log.debug("%s: %s", self.interface, error)
+                    break
+                yield Packet(
+                    payload,
+                    Arrival(
+                        source=(IPv4Address(source[0]), source[1]),
+                        destination=_asked_address(ancillary),
+                        port=port,
+                    ),
+                )
+
+    def send(self, payload: bytes, to: Destination, *, source: IPv4Address, port: int) -> None:
+        """Send from our `port` (67 or 4011).  Raises OSError when the kernel refuses.
+
+        Broadcasts go raw as well, so that they never queue behind packets that wait for ARP.
+        """
+        hardware = to.hardware.octets if to.hardware else _EVERY_STATION if to.address == EVERYONE else None
+        if self._ip is None or hardware is None:
+            self._send_udp(payload, to, source, port)
+            return
+        packet = udp_packet(payload, (source, self._udp[port].getsockname()[1]), (to.address, to.port))
+        self._ip.sendto(packet, (self.interface, _ETH_P_IP, 0, 0, hardware))
+
+    def _send_udp(self, payload: bytes, to: Destination, source: IPv4Address, port: int) -> None:
+        address = to.address if to.answers_arp else EVERYONE
+        info = [(socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(0, source.packed, bytes(4)))]
+        self._udp[port].sendmsg([payload], info, 0, (str(address), to.port))
+
+    def probe(self, address: IPv4Address) -> None:
+        """Ask who uses `address`; the answer comes by `arp_claims`."""
+        if self._arp is None:
+            return
+        hardware = self._arp.getsockname()[4]
+        if len(hardware) == 6:
+            with suppress(OSError):
+                self._arp.sendto(arp_probe(hardware, address), (self.interface, _ETH_P_ARP, 0, 0, _EVERY_STATION))
+
+    def arp_claims(self) -> Iterator[ArpSender]:
+        """What other stations said in ARP since the last call."""
+        while self._arp is not None:
+            try:
+                packet, where = self._arp.recvfrom(64)
+            except OSError:
+                return
+            if where[2] != socket.PACKET_OUTGOING and (claim := arp_sender(packet)):
+                yield claim
+
+
+def _open_udp(interface: str, port: int, *, shared: bool) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for option in _QUEUES:
+            sock.setsockopt(socket.SOL_SOCKET, option, _QUEUE_BYTES)
+        for option in _QUEUES_BY_FORCE:
+            with suppress(PermissionError):
+                sock.setsockopt(socket.SOL_SOCKET, option, _QUEUE_BYTES)
+        sock.bind(("0.0.0.0", port))  # noqa: S104  # bound to the device; broadcasts reach no narrower address
+    except OSError as error:
+        sock.close()
+        raise _explained(error, interface, port) from error
+    return sock
+
+
+def _open_packet(interface: str, protocol: int) -> socket.socket | None:
+    """A socket that leaves the Ethernet header to the kernel, so that VLAN devices work; None without the right."""
+    try:
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
+    except PermissionError:
+        return None
+    sock.bind((interface, protocol))
+    return sock
+
+
+def _asked_address(ancillary: list[tuple[int, int, bytes]]) -> IPv4Address:
+    for level, kind, data in ancillary:
+        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(data) >= _PKTINFO.size:
+            return IPv4Address(_PKTINFO.unpack_from(data)[2])
+    return EVERYONE
+
+
+def _explained(error: OSError, interface: str, port: int) -> NetbootError:
+    match error.errno:
+        case errno.ENODEV:
+            return Unavailable(
+                f"there is no network interface {interface}",
+                hint="ip link lists them; name the right one in [[interface]] of the configuration",
+            )
+        case errno.EADDRINUSE:
+            return Unavailable(
+                f"UDP port {port} on {interface} is taken by another program",
+                hint=f"see which: ss -ulpn 'sport = :{port}'; stop another DHCP server, as by "
+                'systemctl stop isc-dhcp-server dnsmasq kea-dhcp4-server, or set dhcp = "proxy" to work beside it',
+            )
+        case errno.EACCES | errno.EPERM:
+            return NotPermitted(
+                f"UDP port {port} on {interface} needs rights that this process lacks",
+                hint="run as root, or give it CAP_NET_BIND_SERVICE, CAP_NET_RAW and CAP_NET_ADMIN",
+            )
+        case _:
+            return Unavailable(f"UDP port {port} on {interface} cannot be opened: {error.strerror}")

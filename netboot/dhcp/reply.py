@@ -1,0 +1,124 @@
+"""Replies, field by field (RFC 2131 section 4.3.1, table 3).
+
+A reply carries what must be there, then what the client asked for in option 55 in its order; the client's own
+identifier and the relay's option 82 go back unchanged.  What does not fit the client's packet size is left out
+from the least important end, boot information last of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+from netboot.dhcp import options as opt
+from netboot.dhcp.bootinfo import NO_BOOT, BootInfo
+from netboot.dhcp.decision import Query
+from netboot.dhcp.message import BROADCAST_BIT, ZERO, Message, MessageType, Op, encoded_size
+
+# RFC 2131 section 2: every client takes 576 bytes of IP packet.  Larger claims are not to be trusted: OVMF sends
+# 1472 in its DISCOVER and 65280, the same with its bytes swapped, in its REQUEST.
+_LEAST_PACKET, _IP_AND_UDP = 576, 28
+# Lease times below this would have firmware renew while it boots.
+_LEAST_LEASE_S = 600
+
+# What `fit` may leave out, the least important first.
+_SPARE = (opt.BROADCAST.code, opt.DOMAIN.code, opt.HOSTNAME.code, opt.DNS.code, opt.ROUTER.code)
+
+
+def compose(
+    query: Query,
+    kind: MessageType,
+    *,
+    yiaddr: IPv4Address = ZERO,
+    ciaddr: IPv4Address = ZERO,
+    boot: BootInfo = NO_BOOT,
+    options: Mapping[int, bytes] | None = None,
+    broadcast: bool = False,
+) -> Message:
+    """A reply to the query's message.  Whatever the client put into siaddr, sname and file does not come back."""
+    asked = query.message
+    head = dict([opt.MESSAGE_TYPE.write(kind), opt.SERVER_ID.write(query.server_id)])
+    echoed = {code: asked.options[code] for code in _ECHOED if asked.options.get(code)}
+    reply = Message(
+        op=Op.REPLY,
+        htype=asked.htype,
+        hlen=asked.hlen,
+        xid=asked.xid,
+        flags=asked.flags | BROADCAST_BIT if broadcast else asked.flags,
+        ciaddr=ciaddr,
+        yiaddr=yiaddr,
+        siaddr=boot.siaddr,
+        sname=boot.sname,
+        giaddr=asked.giaddr,
+        chaddr=asked.chaddr,
+        file=boot.file,
+        options=head | dict(options or {}) | dict(boot.options) | echoed,
+    )
+    return _fit(reply, size_limit(asked, query.policy.mtu))
+
+
+_ECHOED = (opt.CLIENT_ID.code, opt.RELAY_INFO.code)  # RFC 6842, RFC 3046
+
+
+def lease_options(query: Query, lease_time_s: int) -> dict[int, bytes]:
+    """51, 58 and 59: T1 at half, T2 at seven eighths of the lease (RFC 2131 section 4.4.5)."""
+    return dict(
+        [
+            opt.LEASE_TIME.write(lease_time_s),
+            opt.RENEWAL_TIME.write(lease_time_s // 2),
+            opt.REBINDING_TIME.write(lease_time_s * 7 // 8),
+        ]
+    )
+
+
+def lease_time(query: Query, offered_s: int) -> int:
+    """What the client asks for within what we lend; for ever is never lent."""
+    asked = opt.LEASE_TIME.read(query.message.options)
+    return offered_s if asked is None else max(min(asked, offered_s), min(_LEAST_LEASE_S, offered_s))
+
+
+def network_options(query: Query) -> dict[int, bytes]:
+    """The subnet's settings that the client asked for, in its order; all of them when it named none.
+
+    The mask always goes along, and before the router (RFC 2132 section 3.3).
+    """
+    values = _network_values(query)
+    asked = opt.PARAMETER_LIST.read(query.message.options)
+    order: Iterable[int] = values if asked is None else (code for code in asked if code in values)
+    mask = opt.SUBNET_MASK.code
+    return {code: values[code] for code in (mask, *order) if code in values}
+
+
+def size_limit(asked: Message, mtu: int) -> int:
+    """The largest UDP payload that the client takes and the link carries in one piece."""
+    claimed = opt.MAX_SIZE.read(asked.options) or _LEAST_PACKET
+    return min(max(claimed, _LEAST_PACKET), mtu) - _IP_AND_UDP
+
+
+def _network_values(query: Query) -> dict[int, bytes]:
+    subnet = query.policy.subnet
+    if subnet is None:
+        return {}
+    pairs = [
+        opt.SUBNET_MASK.write(subnet.network.netmask),
+        opt.BROADCAST.write(subnet.network.broadcast_address),
+    ]
+    if subnet.router:
+        pairs.append(opt.ROUTER.write((subnet.router,)))  # pxelinux takes one router or none
+    if subnet.dns:
+        pairs.append(opt.DNS.write(subnet.dns))
+    if subnet.domain:
+        pairs.append(opt.DOMAIN.write(subnet.domain.encode("ascii")))
+    if query.client:
+        pairs.append(opt.HOSTNAME.write(query.client.name.encode("ascii")))
+    return dict(pairs)
+
+
+def _fit(reply: Message, limit: int) -> Message:
+    """Leave out what is spare.  What is then still too long goes out all the same, and IP splits it."""
+    for code in _SPARE:
+        if encoded_size(reply) <= limit:
+            return reply
+        reply = replace(reply, options={key: value for key, value in reply.options.items() if key != code})
+    return reply

@@ -1,0 +1,179 @@
+"""The edge: packets in, `answer`, leases to disk, packets out.
+
+Group commit: drain the sockets, answer all, write all changed leases in one transaction, then send.  There is no
+timer: a batch is what arrived while the last one was written.  Replies that change no durable lease are sent at
+once.  A packet that cannot be read or answered costs a line in the log, never the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from netboot.config import DhcpMode
+from netboot.dhcp.batch import Batch, Outgoing, take, take_arp
+from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT
+from netboot.dhcp.leases import LeaseBook, LeaseStore, LeaseView
+from netboot.dhcp.link import Link
+from netboot.dhcp.message import DecodeError
+from netboot.dhcp.policy import Policy
+from netboot.errors import NetbootError
+from netboot.model.event import Event, EventKind
+
+log = logging.getLogger(__name__)
+
+# Packets of one port in one batch: bounds how long other work on the loop waits, some 20 ms.
+_BATCH = 256
+# What clients can provoke at will is told once a minute: a full pool, a packet that breaks us, a dead address.
+_REPEAT_S = 60.0
+
+
+class DhcpServer:
+    """DHCP on one interface.  `policy_source` is asked with every batch; `record` must not block."""
+
+    def __init__(
+        self,
+        interface: str,
+        policy_source: Callable[[], Policy],
+        store: LeaseStore,
+        record: Callable[[Event], None],
+        *,
+        port: int = SERVER_PORT,
+        boot_port: int = BOOT_PORT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._interface = interface
+        self._policy_source = policy_source
+        self._store = store
+        self._record = record
+        self._ports = port, boot_port
+        self._clock = clock
+        self._book = LeaseBook()
+        self._link: Link | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._told_at: dict[str, float] = {}
+
+    @property
+    def leases(self) -> LeaseView:
+        """Who has which address now."""
+        return self._book
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """The ports for addresses and for boot files, as bound."""
+        return (self._link.port, self._link.boot_port) if self._link else self._ports
+
+    async def start(self) -> None:
+        """Load the leases and listen.  Raises `Unavailable` or `NotPermitted` with the fix in the hint."""
+        self._book = LeaseBook(await asyncio.to_thread(self._store.load))
+        shared = self._policy_source().mode is DhcpMode.PROXY
+        self._link = Link(self._interface, port=self._ports[0], boot_port=self._ports[1], shared=shared)
+        self._listen(self._link)
+
+    async def stop(self) -> None:
+        """Finish the batch that is being written, then close."""
+        if self._link is None:
+            return
+        link, self._link = self._link, None
+        self._pause(link)
+        if self._writing is not None:
+            await self._writing
+        link.close()
+
+    def _listen(self, link: Link) -> None:
+        loop = asyncio.get_running_loop()
+        for sock in link.sockets:
+            loop.add_reader(sock, self._on_readable, link)
+
+    def _pause(self, link: Link) -> None:
+        loop = asyncio.get_running_loop()
+        for sock in link.sockets:
+            loop.remove_reader(sock)
+
+    def _on_readable(self, link: Link) -> None:
+        batch = self._drain(link)
+        if batch.leases:
+            self._pause(link)
+            self._writing = asyncio.get_running_loop().create_task(self._write(link, batch))
+
+    async def _write(self, link: Link, batch: Batch) -> None:
+        """Write and send, as long as something arrived while we wrote."""
+        while batch.leases:
+            try:
+                await asyncio.to_thread(self._store.commit, batch.leases)
+            except Exception as error:
+                # No ACK without a durable lease: the clients ask again, and the same leases are tried again.
+                if self._is_news("cannot write"):
+                    trace = None if isinstance(error, NetbootError) else error
+                    words = "%s: %d leases could not be written, so their clients get no answer: %s"
+                    log.error(words, self._interface, len(batch.leases), error, exc_info=trace)
+            else:
+                self._send(link, batch.replies)
+                self._tell(batch.events)
+            batch = self._drain(link) if self._link is link else Batch()
+        self._writing = None
+        if self._link is link:
+            self._listen(link)
+
+    def _drain(self, link: Link) -> Batch:
+        """Answer what has arrived; send what needs no writing, return what does."""
+        now, batch = self._clock(), Batch()
+        policy = self._policy()
+        if policy is None:
+            for _ in link.receive(_BATCH):
+                pass  # or the sockets would stay readable for ever
+            return batch
+        for claim in link.arp_claims():
+            take_arp(claim, self._book, now, batch)
+        for packet in link.receive(_BATCH):
+            try:
+                now_ready = take(packet, policy, self._book, now, batch)
+            except DecodeError as error:
+                log.debug("%s: from %s: %s", self._interface, packet.arrival.source[0], error)
+            except Exception:
+                if self._is_news("no answer"):
+                    log.exception("%s: no answer to %s", self._interface, packet.payload[:300].hex())
+            else:
+                self._send(link, now_ready)
+        if not batch.leases:
+            self._tell(batch.events)
+        return batch
+
+    def _policy(self) -> Policy | None:
+        try:
+            return replace(self._policy_source(), leases=self._book)
+        except Exception:
+            if self._is_news("no policy"):
+                log.exception("%s: the configuration or the database cannot be read", self._interface)
+            return None
+
+    def _send(self, link: Link, replies: Iterable[Outgoing]) -> None:
+        for reply in replies:
+            try:
+                link.send(reply.payload, reply.to, source=reply.source, port=reply.port)
+            except OSError as error:
+                if self._is_news("cannot send"):
+                    log.warning("%s: cannot send to %s: %s", self._interface, reply.to.address, error.strerror)
+                continue
+            if reply.probe is not None:
+                link.probe(reply.probe)
+            self._tell(reply.events)
+
+    def _tell(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if event.kind is EventKind.POOL_EXHAUSTED:
+                if not self._is_news(event.kind):
+                    continue
+                log.warning("%s: %s", self._interface, event.details.get("reason"))
+            self._record(event)
+
+    def _is_news(self, what: str) -> bool:
+        """Whether this was not told within the last minute."""
+        now = self._clock()
+        if now - self._told_at.get(what, float("-inf")) < _REPEAT_S:
+            return False
+        self._told_at[what] = now
+        return True

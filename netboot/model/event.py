@@ -1,0 +1,57 @@
+"""Events: what happened, one value a step.  The store keeps them; everything that tells a story reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from netboot.model.mac import MacAddress
+
+Detail = str | int | float
+
+
+class EventKind(StrEnum):
+    """The steps of a boot, in the order in which a boot takes them, then what else is worth telling."""
+
+    DISCOVERED = "discovered"
+    OFFERED = "offered"
+    ACKED = "acked"
+    LOADER_SENT = "loader-sent"
+    SCRIPT_OFFERED = "script-offered"
+    SCRIPT_SENT = "script-sent"
+    KERNEL_SENT = "kernel-sent"
+    INITRD_SENT = "initrd-sent"
+    INITRAMFS_STARTED = "initramfs-started"
+    ROOT_MOUNTED = "root-mounted"
+    UP = "up"
+
+    DENIED = "denied"
+    REFUSED = "refused"
+    LOADER_FAILED = "loader-failed"
+    TRANSFER_FAILED = "transfer-failed"
+    ROOT_RETRIED = "root-retried"
+    ROOT_FAILED = "root-failed"
+    DECLINED = "declined"
+    RELEASED = "released"
+    POOL_EXHAUSTED = "pool-exhausted"
+    SERVER_STARTED = "server-started"
+    SERVER_RELOADED = "server-reloaded"
+    SERVER_STOPPED = "server-stopped"
+    EVENTS_DROPPED = "events-dropped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened at `at` (Unix seconds), to a client unless `mac` is None.
+
+    `boot` groups the events of one boot and `id` orders all events; both are given by the store's recorder
+    and are None before.
+    """
+
+    at: float
+    kind: EventKind
+    mac: MacAddress | None = None
+    details: Mapping[str, Detail] = field(default_factory=dict)
+    boot: int | None = None
+    id: int | None = None

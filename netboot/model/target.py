@@ -1,0 +1,64 @@
+"""The BootTarget: what one client shall boot, as decided by `netboot.boot.choose`.
+
+Renderers print it, DHCP and TFTP look at its kind only.  Each kind carries the reason it was chosen, in words
+for `netboot client explain` and the log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netboot.model.client import LoaderChoice, RootMode
+from netboot.model.image import Version
+from netboot.model.mac import MacAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageTarget:
+    """Boot a version of an image.
+
+    `upper_size` bounds the temporary layer, as tmpfs's `size=` reads it (`50%`, `2g`).
+    `machine_id` is 32 hex digits, stable for the client.
+    """
+
+    mac: MacAddress
+    hostname: str
+    machine_id: str
+    version: Version
+    reason: str
+    root: RootMode = RootMode.NFS
+    loader: LoaderChoice = LoaderChoice.AUTO
+    upper_size: str = "50%"
+    kernel_args: tuple[str, ...] = ()
+    shell: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuTarget:
+    """Let the person at the console choose among versions; after `timeout_s` the machine boots locally."""
+
+    mac: MacAddress
+    entries: tuple[ImageTarget, ...]
+    reason: str
+    timeout_s: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalTarget:
+    """Leave the network boot and go on with the firmware's next device."""
+
+    mac: MacAddress
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeniedTarget:
+    """Nothing is booted.  `hint` names the command that would change this."""
+
+    mac: MacAddress
+    reason: str
+    hint: str
+    known: bool
+
+
+BootTarget = ImageTarget | MenuTarget | LocalTarget | DeniedTarget

@@ -1,0 +1,157 @@
+"""Events on disk, and the boots they belong to.
+
+Events are only ever added, in the order of their ids; the newest id is all that a follower needs to
+remember.  One process writes them, the daemon; anybody may read.  A boot is pruned as a whole or not at all,
+since half of its story would get a wrong verdict.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, delete, func, insert, or_, select
+
+from netboot.errors import NotFound
+from netboot.model.boot import Boot
+from netboot.model.event import Event, EventKind
+from netboot.model.mac import MacAddress
+from netboot.store.database import reading, writing
+from netboot.store.schema import boots, events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events are asked for; what is None does not narrow."""
+
+    mac: MacAddress | None = None
+    boot: int | None = None
+    since: float | None = None
+    kinds: frozenset[EventKind] | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        wanted = (
+            (self.mac, events.c.mac == str(self.mac)),
+            (self.boot, events.c.boot == self.boot),
+            (self.since, events.c.at >= (self.since or 0.0)),
+            (self.kinds, events.c.kind.in_(sorted(self.kinds or ()))),
+        )
+        return [condition for value, condition in wanted if value is not None]
+
+
+EVERYTHING = EventFilter()
+
+_MAX_ID = 2**31 - 1  # of PostgreSQL's integer
+
+
+class EventRepository:
+    """Events in the database."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def append(self, batch: Sequence[Event]) -> tuple[Event, ...]:
+        """Add events in one transaction, and return them with their ids.
+
+        A negative `boot` stands for a boot that this batch begins: all events of the batch that carry it get
+        the number of one new boot.  `IntegrityError` when an event's boot has been pruned.
+        """
+        opened: dict[int, int] = {}
+        with writing(self._engine) as connection:
+            return tuple(_insert(connection, event, opened) for event in batch)
+
+    def after(self, id: int, *, limit: int = 1000, only: EventFilter = EVERYTHING) -> tuple[Event, ...]:
+        """The first `limit` events with a greater id, oldest first."""
+        query = select(events).where(events.c.id > id, *only.conditions()).order_by(events.c.id).limit(limit)
+        with reading(self._engine) as connection:
+            return tuple(_event(row) for row in connection.execute(query))
+
+    def newest(self, limit: int, *, only: EventFilter = EVERYTHING) -> tuple[Event, ...]:
+        """The last `limit` events, oldest first."""
+        query = select(events).where(*only.conditions()).order_by(events.c.id.desc()).limit(limit)
+        with reading(self._engine) as connection:
+            return tuple(_event(row) for row in connection.execute(query))[::-1]
+
+    def boots(self, mac: MacAddress | None = None, *, limit: int = 50) -> tuple[Boot, ...]:
+        """The last `limit` boots, of one client or of all, newest first."""
+        started = select(boots.c.id).where(select(events.c.id).where(events.c.boot == boots.c.id).exists())
+        if mac is not None:
+            started = started.where(boots.c.mac == str(mac))
+        with reading(self._engine) as connection:
+            numbers = list(connection.scalars(started.order_by(boots.c.id.desc()).limit(limit)))
+            return _load(connection, numbers)
+
+    def boot(self, id: int) -> Boot:
+        """The boot with this number."""
+        with reading(self._engine) as connection:
+            found = _load(connection, [id] if id <= _MAX_ID else [])
+        if not found:
+            raise NotFound(f"there is no boot {id}", hint="netboot boot list shows the boots that are remembered")
+        return found[0]
+
+    def latest_boot(self, mac: MacAddress) -> Boot | None:
+        """The client's last boot, None when it never booted."""
+        return next(iter(self.boots(mac, limit=1)), None)
+
+    def prune(self, older_than: float) -> int:
+        """Forget what happened before `older_than`, boots as a whole; the number of events that went."""
+        going_on = select(events.c.boot).where(events.c.at >= older_than, events.c.boot.is_not(None))
+        over = or_(events.c.boot.is_(None), events.c.boot.not_in(going_on))
+        with writing(self._engine) as connection:
+            went = connection.execute(delete(events).where(and_(events.c.at < older_than, over)))
+            kept = select(events.c.boot).where(events.c.boot.is_not(None))
+            connection.execute(delete(boots).where(boots.c.id.not_in(kept)))
+        return went.rowcount
+
+    def last_id(self) -> int:
+        """The newest event's id, 0 when nothing has happened yet."""
+        with reading(self._engine) as connection:
+            return connection.scalar(select(func.max(events.c.id))) or 0
+
+
+_INSERT_BOOT = insert(boots).returning(boots.c.id)
+_INSERT_EVENT = insert(events).returning(events.c.id)
+
+
+def _insert(connection: Connection, event: Event, opened: dict[int, int]) -> Event:
+    boot = event.boot
+    if boot is not None and boot < 0:
+        if boot not in opened:
+            opened[boot] = connection.execute(_INSERT_BOOT, {"mac": str(event.mac)}).scalar_one()
+        boot = opened[boot]
+    values = {
+        "at": event.at,
+        "kind": event.kind.value,
+        "mac": str(event.mac) if event.mac else None,
+        "boot": boot,
+        "details": dict(event.details),
+    }
+    return dataclasses.replace(event, boot=boot, id=connection.execute(_INSERT_EVENT, values).scalar_one())
+
+
+def _load(connection: Connection, numbers: Sequence[int]) -> tuple[Boot, ...]:
+    query = select(events).where(events.c.boot.in_(numbers)).order_by(events.c.id)
+    told: dict[int, list[Event]] = {number: [] for number in numbers}
+    for row in connection.execute(query):
+        told[row.boot].append(_event(row))
+    return tuple(_boot(number, story) for number, story in told.items() if story)
+
+
+def _boot(number: int, story: list[Event]) -> Boot:
+    mac = story[0].mac
+    if mac is None:
+        raise ValueError(f"boot {number} is nobody's")
+    return Boot(id=number, mac=mac, events=tuple(story))
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(
+        id=row.id,
+        at=row.at,
+        kind=EventKind(row.kind),
+        mac=MacAddress.parse(row.mac) if row.mac else None,
+        boot=row.boot,
+        details=row.details,
+    )

@@ -1,0 +1,179 @@
+"""The only place that runs programs.
+
+A command is a list, never a shell line.  A program that is missing, fails or takes too long becomes an error that a
+person can act on: it shows the exact command to repeat, the end of what the program said, and, when it is missing,
+the Debian package that holds it.  Each program runs in a process group of its own, and leaving early (an exception,
+Ctrl-C) kills the whole group: nothing runs on behind our back.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from netboot.errors import NetbootError, Unavailable
+
+# As much of a failed program's words as fits a screen; the cause is nearly always at the end.
+TAIL_LINES = 15
+
+PACKAGES: Mapping[str, str] = {
+    "chroot": "coreutils",
+    "dnsmasq": "dnsmasq-base",
+    "dumpe2fs": "e2fsprogs",
+    "e2fsck": "e2fsprogs",
+    "exportfs": "nfs-kernel-server",
+    "ganesha.nfsd": "nfs-ganesha",
+    "ip": "iproute2",
+    "mkfs.ext4": "e2fsprogs",
+    "mmdebstrap": "mmdebstrap",
+    "modprobe": "kmod",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "rpc.mountd": "nfs-kernel-server",
+    "rpc.nfsd": "nfs-kernel-server",
+    "rpcbind": "rpcbind",
+    "setpriv": "util-linux",
+    "tune2fs": "e2fsprogs",
+    "unshare": "util-linux",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A program that has ended: its words, its exit code, what it wrote."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+class CommandFailed(NetbootError):
+    """A program ended with an exit code other than 0; `completed` has all that is known."""
+
+    def __init__(self, completed: Completed, *, hint: str | None = None) -> None:
+        said = _tail(completed.stderr or completed.stdout)
+        ending = f"exit status {completed.exit_code}" + (f":\n{said}" if said else "")
+        super().__init__(f"{shlex.join(completed.argv)} ended with {ending}", hint=hint)
+        self.completed = completed
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    timeout_s: float | None = 60.0,
+    input: str | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    hint: str | None = None,
+) -> Completed:
+    """Run a program to its end and collect what it wrote.
+
+    `env` is added to our environment.  Raises `CommandFailed` when `check` and it fails, `Unavailable` when it is
+    missing or takes longer than `timeout_s`; `hint` goes with a failure.
+    """
+    with _started(argv, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            stdout, stderr = process.communicate(input or "", timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise Unavailable(f"{_show(argv)} did not end within {timeout_s:g} s", hint=hint) from error
+    completed = Completed(argv=_words(argv), exit_code=process.returncode, stdout=stdout, stderr=stderr)
+    if check and completed.exit_code != 0:
+        raise CommandFailed(completed, hint=hint)
+    return completed
+
+
+def stream(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, hint: str | None = None
+) -> Iterator[str]:
+    """Run a program and yield its lines, output and errors together, as they come; then fail as `run` does.
+
+    Closing the iterator early kills the program.
+    """
+    said: list[str] = []
+    with _started(argv, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT) as process:
+        for line in _output(process):
+            said = [*said[-TAIL_LINES:], line]
+            yield line.rstrip("\n")
+        process.wait()
+    completed = Completed(argv=_words(argv), exit_code=process.returncode, stdout="".join(said), stderr="")
+    if completed.exit_code != 0:
+        raise CommandFailed(completed, hint=hint)
+
+
+def start_service(argv: Sequence[str | Path], *, log: Path) -> subprocess.Popen[str]:
+    """Start a program that outlives this call, in a session of its own; it writes to `log`.
+
+    The caller ends it.  It also outlives us when we are killed: see the NFS server, which clients' roots hang on.
+    """
+    with log.open("a", encoding="utf-8") as output:
+        try:
+            return subprocess.Popen(
+                _words(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True, start_new_session=True
+            )
+        except FileNotFoundError as error:
+            raise _missing(argv) from error
+
+
+@contextmanager
+def _started(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None, stdin: int, stderr: int
+) -> Iterator[subprocess.Popen[str]]:
+    try:
+        process = subprocess.Popen(
+            _words(argv),
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            errors="replace",
+            process_group=0,
+        )
+    except FileNotFoundError as error:
+        raise _missing(argv) from error
+    try:
+        yield process
+    finally:
+        _end_group(process)
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """Leave nothing behind: kill the group if its leader still runs, reap it, close the pipes."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _output(process: subprocess.Popen[str]) -> IO[str]:
+    if process.stdout is None:
+        raise AssertionError("started without a pipe")
+    return process.stdout
+
+
+def _missing(argv: Sequence[str | Path]) -> Unavailable:
+    program = str(argv[0])
+    package = PACKAGES.get(Path(program).name)
+    hint = f"apt-get install {package}" if package else "install it, or put its folder into PATH"
+    return Unavailable(f"the program {program} is not there", hint=hint)
+
+
+def _words(argv: Sequence[str | Path]) -> tuple[str, ...]:
+    return tuple(str(word) for word in argv)
+
+
+def _show(argv: Sequence[str | Path]) -> str:
+    return shlex.join(_words(argv))
+
+
+def _tail(text: str) -> str:
+    return "\n".join(text.rstrip().splitlines()[-TAIL_LINES:])

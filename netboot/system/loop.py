@@ -1,0 +1,105 @@
+"""Loop devices: a file as a block device, read-only.
+
+A device is set up in one step (LOOP_CONFIGURE, Linux 5.8) and clears itself (autoclear) once its last user is gone:
+after the unmount, or with us if we die between attaching and mounting.  So nothing has to be remembered or detached.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netboot.errors import NetbootError, NotPermitted, Unavailable
+
+CONTROL = Path("/dev/loop-control")
+SYS_BLOCK = Path("/sys/block")
+
+# <linux/loop.h>
+_LOOP_CTL_GET_FREE = 0x4C82
+_LOOP_CONFIGURE = 0x4C0A
+_READ_ONLY, _AUTOCLEAR = 1, 4
+
+# struct loop_config: fd, block_size, struct loop_info64 {5 u64, 4 u32 of which the last is lo_flags, file name[64],
+# crypt name[64], key[32], 2 u64}, 8 reserved u64.
+_CONFIG = struct.Struct("=II 5Q 4I 64s 64s 32s 2Q 8Q")
+
+# Somebody else may take the free device between asking for it and configuring it.
+_TRIES = 20
+
+
+def loop_config(descriptor: int, name: str) -> bytes:
+    """The kernel's struct loop_config for a read-only, self-clearing device on an open file."""
+    label = os.fsencode(name)[:63]
+    flags = _READ_ONLY | _AUTOCLEAR
+    return _CONFIG.pack(descriptor, 0, *(0,) * 5, 0, 0, 0, flags, label, b"", b"", *(0,) * 2, *(0,) * 8)
+
+
+@contextmanager
+def attached(file: Path) -> Iterator[Path]:
+    """The loop device of `file`, read-only, new or existing; kept for this block, and beyond it while mounted."""
+    device = find_loop(file)
+    descriptor = _open(device) if device else None
+    if device is None or descriptor is None:
+        device, descriptor = _attach(file)
+    try:
+        yield device
+    finally:
+        os.close(descriptor)
+
+
+def find_loop(file: Path) -> Path | None:
+    """The loop device that has `file` behind it, None if there is none."""
+    wanted = str(file.resolve())
+    for backing in SYS_BLOCK.glob("loop*/loop/backing_file"):
+        try:
+            if backing.read_text().rstrip("\n") == wanted:
+                return Path("/dev") / backing.parent.parent.name
+        except OSError:
+            continue  # cleared while we looked
+    return None
+
+
+def _attach(file: Path) -> tuple[Path, int]:
+    """A free device configured for `file`, and an open descriptor that keeps it from clearing itself."""
+    source = _open(file)
+    try:
+        for _ in range(_TRIES):
+            device = _free_device()
+            descriptor = _open(device)
+            try:
+                fcntl.ioctl(descriptor, _LOOP_CONFIGURE, loop_config(source, str(file)))
+                return device, descriptor
+            except OSError as error:
+                os.close(descriptor)
+                if error.errno != errno.EBUSY:
+                    raise NetbootError(f"cannot make {device} of {file}: {error.strerror}") from error
+    finally:
+        os.close(source)
+    raise Unavailable(f"no loop device stayed free for {file}", hint="see losetup --list for who holds them")
+
+
+def _open(file: Path) -> int:
+    try:
+        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise NotPermitted(f"{file} may not be opened", hint="run it as root") from error
+    except OSError as error:
+        raise Unavailable(f"{file} cannot be opened: {error.strerror}", hint=f"look at it: ls -l {file}") from error
+
+
+def _free_device() -> Path:
+    try:
+        control = os.open(CONTROL, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise Unavailable("the kernel has no loop devices", hint="modprobe loop") from error
+    except PermissionError as error:
+        raise NotPermitted("may not make loop devices", hint="run it as root") from error
+    try:
+        return Path(f"/dev/loop{fcntl.ioctl(control, _LOOP_CTL_GET_FREE)}")
+    finally:
+        os.close(control)

@@ -1,0 +1,100 @@
+"""Mounting and unmounting, by the system calls themselves.
+
+What is mounted is read from /proc/self/mountinfo, never remembered: after a crash the kernel still knows.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from netboot.errors import NetbootError, NotPermitted
+
+MOUNTINFO = Path("/proc/self/mountinfo")
+
+# <sys/mount.h>
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 32, 4096
+_MNT_DETACH = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """One line of mountinfo: what is mounted where, how, and from which device or address."""
+
+    target: Path
+    fstype: str
+    source: str
+    options: tuple[str, ...]
+
+    @property
+    def read_only(self) -> bool:
+        return "ro" in self.options
+
+
+def parse_mountinfo(text: str) -> tuple[Mount, ...]:
+    """The mounts of a mountinfo file, proc(5), in order; of two at one place the later is on top."""
+    return tuple(_parse_line(line) for line in text.splitlines())
+
+
+def _parse_line(line: str) -> Mount:
+    # 36 35 98:0 /root /target rw,noatime master:1 - ext4 /dev/loop0 rw: any number of fields before the dash.
+    here, _, there = line.partition(" - ")
+    fields, (fstype, source, *_) = here.split(" "), there.split(" ")
+    return Mount(
+        target=Path(_unescape(fields[4])),
+        fstype=fstype,
+        source=_unescape(source),
+        options=tuple(fields[5].split(",")),
+    )
+
+
+def _unescape(text: str) -> str:
+    # The kernel writes blank, tab, newline and backslash as three octal digits.
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), text)
+
+
+def mounts() -> tuple[Mount, ...]:
+    return parse_mountinfo(MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape"))
+
+
+def mounted(target: Path) -> Mount | None:
+    """What is mounted exactly at `target`, the topmost if several are, None if nothing is."""
+    place = target.resolve()
+    return next((each for each in reversed(mounts()) if each.target == place), None)
+
+
+def mount_read_only(source: Path, target: Path, *, fstype: str) -> None:
+    """Mount a file system read-only; what lies on it is a client's: no set-uid program or device of it works here."""
+    _mount(str(source), target, fstype, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
+
+
+def bind_read_only(source: Path, target: Path) -> None:
+    """Show `source` at `target` too, read-only there."""
+    _mount(str(source), target, None, _MS_BIND)
+    # The kernel ignores MS_RDONLY on the first call of a bind mount, mount(2).
+    _mount(str(source), target, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY)
+
+
+def unmount(target: Path, *, lazy: bool = False) -> None:
+    """Unmount what is at `target`; `lazy` also when it is in use, to go away with its last user."""
+    if _libc.umount2(os.fsencode(target), _MNT_DETACH if lazy else 0) != 0:
+        raise _failure(f"cannot unmount {target}")
+
+
+def _mount(source: str, target: Path, fstype: str | None, flags: int) -> None:
+    kind = fstype.encode() if fstype else None
+    if _libc.mount(os.fsencode(source), os.fsencode(target), kind, ctypes.c_ulong(flags), None) != 0:
+        raise _failure(f"cannot mount {source} on {target}")
+
+
+def _failure(what: str) -> NetbootError:
+    number = ctypes.get_errno()
+    text = f"{what}: {os.strerror(number)}"
+    if number == 1:  # EPERM
+        return NotPermitted(text, hint="run it as root, with CAP_SYS_ADMIN")
+    return NetbootError(text)

@@ -1,0 +1,46 @@
+"""Values that tests of several tiers share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from netboot.model.client import LoaderChoice
+from netboot.model.image import Artefact, Digest, Version
+from netboot.model.mac import MacAddress
+from netboot.model.target import ImageTarget
+
+MAC = MacAddress.parse("52:54:00:00:00:01")
+OTHER_MAC = MacAddress.parse("52:54:00:00:00:02")
+
+
+def make_version(image: str = "debian", number: int = 1, arch: str = "amd64") -> Version:
+    artefact = Artefact(path=Path("/x"), size_bytes=1, digest=Digest("0" * 64))
+    return Version(
+        image=image,
+        number=number,
+        digest=Digest("1" * 64),
+        kernel_version="6.1",
+        arch=arch,
+        filesystem="ext4",
+        root=artefact,
+        kernel=artefact,
+        initrd=artefact,
+        created_at=0.0,
+        kernel_args=("quiet",),
+    )
+
+
+def make_target(loader: LoaderChoice = LoaderChoice.AUTO) -> ImageTarget:
+    """An image target for `MAC` on version debian:1."""
+    return ImageTarget(mac=MAC, hostname="a", machine_id="0" * 32, version=make_version(), reason="test", loader=loader)
+
+
+def cannot_run(reason: str) -> NoReturn:
+    """Skip a test that this machine cannot run; on a build machine, where it should run, that is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,204 @@
+"""Runs the real exporter with the real NFS-Ganesha, and prints what it saw as JSON.
+
+`tests/lab/test_exports_ganesha.py` starts this in namespaces of its own (network, mounts, processes), so that the
+port is free and nothing can stay behind.  Usage: exporter_in_namespace.py FOLDER SCENARIO
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from netboot.errors import NetbootError
+from netboot.exports.apply import Exporter
+from netboot.exports.nfs_ganesha import PORT, Ganesha
+from netboot.images.store import hash_file
+from netboot.model.image import Artefact, Digest, Version
+from netboot.system.loop import find_loop
+from netboot.system.mounts import mounted
+
+NETWORKS = (IPv4Network("10.9.0.0/24"),)
+NFS_PROGRAM = 100003
+
+
+def make_version(folder: Path, number: int) -> Version:
+    """A tiny version with a real file system in it."""
+    content = folder / f"content-{number}"
+    content.mkdir(parents=True, exist_ok=True)
+    (content / "number").write_text(str(number))
+    file = folder / f"{number}.ext4"
+    if not file.exists():
+        subprocess.run(
+            ["mkfs.ext4", "-q", "-F", "-b", "4096", "-O", "^has_journal", "-d", content, file, "8M"], check=True
+        )
+    entry = hash_file(file)
+    artefact = Artefact(path=file, size_bytes=entry.size_bytes, digest=entry.digest)
+    return Version(
+        image="tiny",
+        number=number,
+        digest=Digest(f"{number:064x}"),
+        kernel_version="6.1",
+        arch="amd64",
+        filesystem="ext4",
+        root=artefact,
+        kernel=artefact,
+        initrd=artefact,
+        created_at=0.0,
+    )
+
+
+def make_exporter(folder: Path) -> Exporter:
+    (folder / "run").mkdir(exist_ok=True)
+    return Exporter(Ganesha(folder / "run"), root=folder / "exports", networks=NETWORKS)
+
+
+def null_call(version: int) -> int:
+    """ONC RPC's NULL procedure (RFC 5531) of the NFS program; the accept status, 0 when it is served."""
+    call = struct.pack(">10I", 0x4E42, 0, 2, NFS_PROGRAM, version, 0, 0, 0, 0, 0)
+    with socket.create_connection(("127.0.0.1", PORT), timeout=10) as server:
+        server.sendall(struct.pack(">I", 0x80000000 | len(call)) + call)
+        _, xid, kind, state, _, _, status = struct.unpack(">7I", server.recv(64)[:28])
+    assert (xid, kind, state) == (0x4E42, 1, 0)
+    return int(status)
+
+
+def pid_of(folder: Path) -> int:
+    return int((folder / "run/ganesha.pid").read_text())
+
+
+def serves(folder: Path) -> Any:
+    version = make_version(folder, 1)
+    exporter = make_exporter(folder)
+    export = exporter.ensure(version)
+    mount = mounted(Path(export.server_path))
+    assert mount is not None
+    seen = {
+        "path": export.server_path,
+        "content": (Path(export.server_path) / "number").read_text(),
+        "read_only": mount.read_only,
+        "v4": null_call(4),
+        "v3": null_call(3),
+    }
+    exporter.stop()
+    return {
+        **seen,
+        "mounted_after_stop": mounted(Path(export.server_path)) is not None,
+        "loop_after_stop": find_loop(version.root.path) is not None,
+        "pid_file_after_stop": (folder / "run/ganesha.pid").exists(),
+    }
+
+
+def second_version(folder: Path) -> Any:
+    """A version added while the server runs, and the same asked for again."""
+    exporter = make_exporter(folder)
+    exporter.ensure(make_version(folder, 1))
+    before = pid_of(folder)
+    exporter.ensure(make_version(folder, 2))
+    exporter.ensure(make_version(folder, 2))
+    log = (folder / "run/ganesha.log").read_text()
+    seen = {
+        "same_process": pid_of(folder) == before,
+        "reloads": log.count("Reread exports complete"),
+        "v4": null_call(4),
+    }
+    exporter.stop()
+    return seen
+
+
+def taken_over(folder: Path) -> Any:
+    """The daemon is killed; a new one finds mount and server, and clients' export ids stay."""
+    version = make_version(folder, 1)
+    child = os.fork()
+    if child == 0:
+        make_exporter(folder).ensure(version)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    before, config = pid_of(folder), (folder / "run/ganesha.conf").read_text()
+    exporter = make_exporter(folder)
+    exporter.start([version])
+    lines = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(folder / "exports") in line]
+    seen = {
+        "same_process": pid_of(folder) == before,
+        "same_config": (folder / "run/ganesha.conf").read_text() == config,
+        "mounts": len(lines),
+        "v4": null_call(4),
+    }
+    exporter.stop()
+    return {**seen, "listens_after_stop": _connects()}
+
+
+def dies(folder: Path) -> Any:
+    """The server dies; the daemon's watch starts it again."""
+    exporter = make_exporter(folder)
+    exporter.ensure(make_version(folder, 1))
+    quiet = exporter.keep_up()
+    os.kill(pid_of(folder), signal.SIGKILL)
+    time.sleep(0.5)
+    seen = {"quiet": quiet, "restarted": exporter.keep_up(), "v4": null_call(4)}
+    exporter.stop()
+    return seen
+
+
+def port_taken(folder: Path) -> Any:
+    exporter, version = make_exporter(folder), make_version(folder, 1)
+    seen: dict[str, Any] = {}
+    with socket.create_server(("0.0.0.0", PORT)):
+        try:
+            make_exporter(folder).start([])
+        except NetbootError as error:
+            seen = {"at_start": error.message}
+        try:
+            exporter.ensure(version)
+        except NetbootError as error:
+            seen |= {"message": error.message, "hint": error.hint}
+    exporter.ensure(version)
+    seen = {**seen, "later": null_call(4)}
+    exporter.stop()
+    return seen
+
+
+def other_networks(folder: Path) -> Any:
+    """The networks change while the server runs, as by a reload of the daemon."""
+    exporter = make_exporter(folder)
+    exporter.ensure(make_version(folder, 1))
+    before, config = pid_of(folder), folder / "run/ganesha.conf"
+    exporter.serve([IPv4Network("10.8.0.0/24")])
+    exporter.ensure(make_version(folder, 2))
+    text = config.read_text()
+    seen = {
+        "same_process": pid_of(folder) == before,
+        "old_network": text.count("10.9.0.0/24"),
+        "new_network": text.count("10.8.0.0/24"),
+        "v4": null_call(4),
+    }
+    exporter.stop()
+    return seen
+
+
+def _connects() -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", PORT)) == 0
+
+
+SCENARIOS: Mapping[str, Callable[[Path], Any]] = {
+    "serves": serves,
+    "second-version": second_version,
+    "taken-over": taken_over,
+    "dies": dies,
+    "port-taken": port_taken,
+    "other-networks": other_networks,
+}
+
+if __name__ == "__main__":
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    sys.stdout.write(json.dumps(SCENARIOS[sys.argv[2]](Path(sys.argv[1]))))

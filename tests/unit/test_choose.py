@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+
+from netboot.boot.choose import BootPolicy, choose, machine_id
+from netboot.config import UnknownClients
+from netboot.errors import NetbootError
+from netboot.model.client import Client, LoaderChoice
+from netboot.model.image import Version
+from netboot.model.mac import MacAddress
+from netboot.model.names import VersionRef
+from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
+from netboot.model.target import DeniedTarget, ImageTarget, MenuTarget
+from tests.kit import MAC, OTHER_MAC, make_version
+
+
+@dataclass(frozen=True)
+class Book:
+    """Clients and versions in memory."""
+
+    clients: tuple[Client, ...] = ()
+    versions: tuple[Version, ...] = ()
+
+    def list(self) -> Sequence[Version]:
+        return self.versions
+
+
+class Known(Book):
+    def find(self, mac: MacAddress) -> Client | None:
+        return next((each for each in self.clients if each.mac == mac), None)
+
+
+class Published(Book):
+    def find(self, ref: VersionRef) -> Version | None:
+        found = [each for each in self.versions if each.image == ref.image]
+        if ref.selector == "latest":
+            return found[-1] if found else None
+        return next((each for each in found if each.number == ref.selector), None)
+
+
+TWO = (make_version(), make_version(number=2))
+
+
+def policy(*clients: Client, versions: tuple[Version, ...] = TWO, unknown: str = "nothing") -> BootPolicy:
+    return BootPolicy(
+        clients=Known(clients),
+        versions=Published((), versions),
+        unknown=UnknownClients.parse(unknown),
+        kernel_args=("console=ttyS0",),
+        machine_id_seed=b"seed",
+    )
+
+
+def request(mac: MacAddress = MAC, arch: int = Arch.BIOS) -> BootRequest:
+    return BootRequest(mac=mac, stage=Stage.FIRMWARE, firmware=Firmware.BIOS, arch=arch)
+
+
+LAB = Client(mac=MAC, name="lab-01", image=VersionRef("debian"), kernel_args=("verbose",))
+
+
+def test_a_known_client_boots_what_it_is_assigned() -> None:
+    target = choose(request(), policy(LAB))
+    assert isinstance(target, ImageTarget)
+    assert target.version.number == 2
+    assert target.hostname == "lab-01"
+    assert target.kernel_args == ("quiet", "console=ttyS0", "verbose")
+    assert target.reason == "client lab-01 is assigned debian"
+
+
+def test_a_number_pins_the_version() -> None:
+    target = choose(request(), policy(replace(LAB, image=VersionRef("debian", 1))))
+    assert isinstance(target, ImageTarget)
+    assert target.version.number == 1
+
+
+@pytest.mark.parametrize(
+    ("client", "unknown", "reason", "hint"),
+    [
+        (replace(LAB, image=None), "nothing", "client lab-01 has no image", "netboot client set lab-01 --image"),
+        (replace(LAB, image=VersionRef("gone")), "nothing", "image gone does not exist", "netboot image list"),
+        (None, "nothing", f"client {MAC} is unknown", f"netboot client add {MAC}"),
+        (None, "image:gone", "image gone does not exist", "netboot image list"),
+    ],
+)
+def test_denials_say_why_and_what_to_do(client: Client | None, unknown: str, reason: str, hint: str) -> None:
+    target = choose(request(), policy(*([client] if client else []), unknown=unknown))
+    assert isinstance(target, DeniedTarget)
+    assert target.reason == reason
+    assert hint in target.hint
+    assert target.known is (client is not None)
+
+
+def test_unknown_clients_may_get_an_image_with_a_name_of_their_own() -> None:
+    target = choose(request(), policy(unknown="image:debian:1"))
+    assert isinstance(target, ImageTarget)
+    assert (target.hostname, target.version.number) == ("client-525400000001", 1)
+
+
+def test_unknown_clients_may_get_a_menu_of_the_newest_versions() -> None:
+    versions = (make_version(), make_version(number=2), make_version(image="alpine"))
+    target = choose(request(), policy(versions=versions, unknown="menu"))
+    assert isinstance(target, MenuTarget)
+    assert [each.version.label for each in target.entries] == ["alpine:1", "debian:2"]
+
+
+def test_a_menu_of_nothing_is_a_denial() -> None:
+    target = choose(request(), policy(versions=(), unknown="menu"))
+    assert isinstance(target, DeniedTarget)
+    assert "netboot image build" in target.hint
+
+
+@pytest.mark.parametrize("arch", [Arch.ARM64_UEFI, Arch.ARM64_HTTP, Arch.RASPBERRY_PI])
+def test_a_kernel_for_another_architecture_is_refused_before_it_is_fetched(arch: Arch) -> None:
+    target = choose(request(arch=arch), policy(LAB))
+    assert isinstance(target, DeniedTarget)
+    assert target.reason == "debian:2 is for amd64, this client is arm64"
+
+
+@pytest.mark.parametrize("arch", [Arch.BIOS, Arch.X64_UEFI, Arch.EBC, 4711])
+def test_firmware_that_sends_odd_numbers_is_let_through(arch: int) -> None:
+    assert isinstance(choose(request(arch=arch), policy(LAB)), ImageTarget)
+
+
+class Damaged(Published):
+    def find(self, ref: VersionRef) -> Version | None:
+        raise NetbootError("debian/2/manifest.json cannot be read", hint="build the image again")
+
+
+def test_a_damaged_version_is_told_from_one_that_is_not_there() -> None:
+    target = choose(request(), replace(policy(LAB), versions=Damaged()))
+    assert isinstance(target, DeniedTarget)
+    assert (target.reason, target.hint) == ("debian/2/manifest.json cannot be read", "build the image again")
+
+
+def test_machine_ids_are_stable_differ_and_depend_on_the_installation() -> None:
+    first = machine_id(MAC, b"seed")
+    assert first == machine_id(MAC, b"seed")
+    assert len({first, machine_id(OTHER_MAC, b"seed"), machine_id(MAC, b"other")}) == 3
+    assert len(bytes.fromhex(first)) == 16
+
+
+@pytest.mark.parametrize(
+    ("loader", "arch", "missing"),
+    [
+        (LoaderChoice.GRUB, Arch.BIOS, "there is no grub for this client's architecture, BIOS (0)"),
+        (LoaderChoice.PXELINUX, Arch.X64_UEFI, "there is no pxelinux for this client's architecture, X64_UEFI (7)"),
+        (LoaderChoice.PXELINUX, 4711, "there is no pxelinux for this client's architecture, 4711"),
+    ],
+)
+def test_a_loader_that_the_machine_cannot_start_is_not_replaced_by_another(
+    loader: LoaderChoice, arch: int, missing: str
+) -> None:
+    target = choose(request(arch=arch), policy(replace(LAB, loader=loader)))
+    assert isinstance(target, DeniedTarget)
+    assert (target.reason, target.hint) == (
+        missing,
+        "let its firmware decide: netboot client set lab-01 --loader auto",
+    )
+
+
+@pytest.mark.parametrize(
+    ("loader", "arch"),
+    [(LoaderChoice.GRUB, Arch.X64_UEFI), (LoaderChoice.PXELINUX, Arch.BIOS), (LoaderChoice.GRUB, ANY_ARCH)],
+)
+def test_a_loader_that_fits_is_kept(loader: LoaderChoice, arch: int) -> None:
+    target = choose(request(arch=arch), policy(replace(LAB, loader=loader)))
+    assert isinstance(target, ImageTarget)
+    assert target.loader is loader

@@ -1,0 +1,196 @@
+"""`netboot client`: what is printed, what is changed, and what is refused with a remedy."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from netboot.cli.main import app
+from tests.cli_kit import Cli, as_nobody, open_to_all, publish_image
+
+MAC = "52:54:00:00:00:01"
+OTHER = "52:54:00:00:00:02"
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    publish_image(tmp_path)
+    return Cli(tmp_path)
+
+
+def test_add_then_show(cli: Cli) -> None:
+    added = cli.ok("client", "add", "5254.0000.0001", "--name", "lab-01", "--image", "debian")
+    assert added.stdout == f"added client lab-01 ({MAC}), boots debian\n"
+    shown = cli.ok("client", "show", "lab-01", "--json").json
+    assert shown.pop("created_at") > 1_700_000_000
+    assert shown == {
+        "mac": MAC,
+        "name": "lab-01",
+        "image": "debian",
+        "root": "nfs",
+        "loader": "auto",
+        "address": None,
+        "kernel_args": [],
+        "shell": False,
+    }
+
+
+def test_every_option_of_add_is_recorded(cli: Cli) -> None:
+    options = "--name k --image debian:1 --address 10.0.0.5 --loader grub --kernel-arg a=1 --kernel-arg b --shell"
+    added = cli.ok("client", "add", MAC, *options.split(), "--json").json
+    assert added == cli.ok("client", "show", MAC, "--json").json
+    assert (added["image"], added["address"], added["loader"]) == ("debian:1", "10.0.0.5", "grub")
+    assert (added["kernel_args"], added["shell"]) == (["a=1", "b"], True)
+
+
+def test_list_is_a_table_by_name(cli: Cli) -> None:
+    cli.ok("client", "add", OTHER, "--name", "b")
+    cli.ok("client", "add", MAC, "--name", "a", "--image", "debian")
+    assert cli.ok("client", "list").stdout.splitlines() == [
+        "NAME  MAC                IMAGE   ADDRESS  LOADER",
+        "a     52:54:00:00:00:01  debian  -        auto",
+        "b     52:54:00:00:00:02  -       -        auto",
+    ]
+
+
+REFUSED_ADDS = [
+    (["52:54:00:00:00:0g", "--name", "x"], 2, "is not a MAC address", "six pairs"),
+    (["01:00:5e:00:00:01", "--name", "x"], 2, "group address", "network card"),
+    ([OTHER, "--name", "Not_A_Name"], 2, "hostname", "lower-case"),
+    ([OTHER, "--name", "x", "--image", "debain"], 3, "there is no image debain", "debian"),
+    ([OTHER, "--name", "x", "--image", "debian:7"], 3, "no version 7", "debian:1"),
+    ([OTHER, "--name", "x", "--image", "a b"], 2, "cannot be an image's name", "lower-case"),
+    ([OTHER, "--name", "x", "--address", "10.0.0.256"], 2, "not an IPv4 address", "10.9.0.50"),
+    ([OTHER, "--name", "x", "--address", "224.0.0.1"], 2, "no address that a client can have", "subnet"),
+    ([OTHER, "--name", "x", "--kernel-arg", "two words"], 2, "'two words'", "kernel arguments"),
+    ([OTHER, "--name", "x", "--kernel-arg", 'a="b'], 2, "kernel line", "quotes"),
+    ([OTHER, "--name", "x", "--kernel-arg", "${net0/mac}"], 2, "iPXE", "kernel arguments"),
+    ([OTHER, "--name", "x", "--loader", "lilo"], 2, "--loader", "--help"),
+    ([MAC, "--name", "x"], 4, "already client lab-01", "netboot client set lab-01"),
+    ([OTHER, "--name", "lab-01"], 4, "belongs to the client with 52:54:00:00:00:01", "--name NEW"),
+    ([OTHER, "--name", "x", "--address", "10.0.0.9"], 4, "reserved for client lab-01", "--address none"),
+    ([OTHER], 2, "--name", "netboot client add --help"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "says", "hint"), REFUSED_ADDS, ids=lambda each: str(each)[:40])
+def test_refused_additions_name_the_fix_and_change_nothing(
+    cli: Cli, words: list[str], code: int, says: str, hint: str
+) -> None:
+    cli.ok("client", "add", MAC, "--name", "lab-01", "--address", "10.0.0.9")
+    before = cli.ok("client", "list", "--json").stdout
+    ran = cli("client", "add", *words)
+    assert ran.code == code
+    assert ran.stdout == ""
+    error, remedy = ran.stderr.splitlines()
+    assert error.startswith("netboot: error: ")
+    assert says in error
+    assert remedy.startswith("hint: ")
+    assert hint in remedy
+    assert cli.ok("client", "list", "--json").stdout == before
+
+
+def test_unknown_image_names_the_commands_that_help(cli: Cli) -> None:
+    ran = cli("client", "add", MAC, "--name", "x", "--image", "nothing-like-it")
+    assert "netboot image list" in ran.stderr
+    assert "netboot image build" in ran.stderr
+
+
+def test_set_says_what_changed(cli: Cli) -> None:
+    cli.ok("client", "add", MAC, "--name", "lab-01", "--image", "debian", "--kernel-arg", "old")
+    ran = cli.ok("client", "set", "lab-01", "--image", "none", "--name", "lab-09", "--shell", "--kernel-arg", "new")
+    assert ran.stdout.splitlines() == [
+        "client lab-09: changed",
+        "  name: lab-01 -> lab-09",
+        "  image: debian -> -",
+        "  kernel_args: old -> new",
+        "  shell: no -> yes",
+    ]
+    assert cli("client", "show", "lab-01").code == 3
+
+
+def test_set_takes_things_away(cli: Cli) -> None:
+    cli.ok("client", "add", MAC, "--name", "a", "--kernel-arg", "x", "--address", "10.0.0.9", "--shell")
+    changed = cli.ok("client", "set", "a", "--no-kernel-args", "--address", "none", "--no-shell", "--json").json
+    assert (changed["kernel_args"], changed["address"], changed["shell"]) == ([], None, False)
+
+
+def test_set_follows_a_changed_network_card(cli: Cli) -> None:
+    cli.ok("client", "add", MAC, "--name", "a")
+    cli.ok("client", "set", "a", "--mac", OTHER)
+    assert cli.ok("client", "show", OTHER, "--json").json["name"] == "a"
+
+
+def test_set_of_what_is_so_already(cli: Cli) -> None:
+    cli.ok("client", "add", MAC, "--name", "a")
+    assert "nothing changed" in cli.ok("client", "set", "a", "--name", "a").stdout
+
+
+def test_set_without_a_change_is_refused(cli: Cli) -> None:
+    cli.ok("client", "add", MAC, "--name", "a")
+    ran = cli("client", "set", "a")
+    assert (ran.code, "nothing to change" in ran.stderr) == (2, True)
+
+
+def test_set_that_is_refused_changes_nothing(cli: Cli) -> None:
+    cli.ok("client", "add", MAC, "--name", "a")
+    cli.ok("client", "add", OTHER, "--name", "b")
+    before = cli.ok("client", "list", "--json").stdout
+    assert cli("client", "set", "b", "--shell", "--name", "a").code == 4
+    assert cli("client", "set", "b", "--shell", "--image", "missing").code == 3
+    assert cli("client", "set", "c", "--shell").code == 3
+    assert cli.ok("client", "list", "--json").stdout == before
+
+
+def test_remove_prints_the_way_back(cli: Cli) -> None:
+    words = "--name a --image debian:1 --address 10.0.0.5 --loader pxelinux --kernel-arg x=1 --kernel-arg y --shell"
+    added = cli.ok("client", "add", MAC, *words.split(), "--json").json
+    removed = cli.ok("client", "remove", "a").stdout.splitlines()
+    assert removed[0] == f"removed client a ({MAC})"
+    assert cli.ok("client", "list", "--json").json == []
+    back = shlex.split(removed[1].removeprefix("to bring it back: "))
+    again = cli.ok(*back[1:], "--json").json
+    assert {**again, "created_at": 0} == {**added, "created_at": 0}
+
+
+def test_data_dir_after_the_verb_counts_more(cli: Cli, tmp_path: Path) -> None:
+    other = str(tmp_path / "other")
+    cli.ok("client", "add", MAC, "--name", "there", "--data-dir", other)
+    assert cli("client", "list").code == 3
+    assert cli.ok("client", "list", "--json", "--data-dir", other).json[0]["name"] == "there"
+
+
+def test_data_dir_comes_from_the_environment(tmp_path: Path) -> None:
+    runner = CliRunner(env={"NETBOOT_DATA_DIR": str(tmp_path)})
+    assert runner.invoke(app, ["client", "add", MAC, "--name", "a"]).exit_code == 0
+    assert runner.invoke(app, ["client", "show", "a", "--json"]).exit_code == 0
+    assert (tmp_path / "netboot.db").exists()
+
+
+def test_database_by_url(tmp_path: Path) -> None:
+    runner = CliRunner(env={"NETBOOT_DATABASE": f"sqlite:///{tmp_path}/elsewhere.db"})
+    assert runner.invoke(app, ["client", "add", MAC, "--name", "a"]).exit_code == 0
+    assert runner.invoke(app, ["client", "list"]).stdout.startswith("NAME")
+    assert (tmp_path / "elsewhere.db").exists()
+
+
+def test_directory_without_rights_names_the_way_out(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o500)
+    with as_nobody():
+        ran = Cli(private / "data")("client", "add", MAC, "--name", "x")
+    assert ran.code == 5
+    assert "--data-dir" in ran.stderr
+
+
+def test_files_that_may_not_be_read_are_no_crash(tmp_path: Path) -> None:
+    publish_image(tmp_path)
+    open_to_all(tmp_path)
+    (tmp_path / "images/debian").chmod(0o700)
+    with as_nobody():
+        ran = Cli(tmp_path)("image", "list")
+    assert ran.code == 5
+    assert str(tmp_path / "images/debian") in ran.stderr

@@ -1,0 +1,107 @@
+"""`netboot client explain` gives the daemon's own answer, and the true source of each value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netboot.model.event import Event, EventKind
+from netboot.store import EventRepository, open_database
+from tests.cli_kit import Cli, publish_image
+from tests.kit import MAC
+
+CONFIG = """
+[boot]
+kernel_args = ["console=ttyS0"]
+upper_size = "1g"
+[clients]
+unknown = "menu"
+"""
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    publish_image(tmp_path)
+    (tmp_path / "netboot.toml").write_text(CONFIG)
+    return Cli(tmp_path)
+
+
+def explain(cli: Cli, *words: str) -> tuple[dict[str, Any], list[tuple[str, Any, str]]]:
+    shape = cli.ok("client", "explain", *words, "--json").json
+    return shape, [(row["name"], row["value"], row["source"]) for row in shape.pop("settings")]
+
+
+def test_assigned_client(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("client", "add", str(MAC), "--name", "lab-01", "--image", "debian", "--kernel-arg", "splash")
+    shape, rows = explain(cli, "lab-01", "--config", str(tmp_path / "netboot.toml"))
+    assert shape == {
+        "client": f"client lab-01 ({MAC})",
+        "target": "image",
+        "result": "boots debian:1",
+        "reason": "client lab-01 is assigned debian",
+        "hint": "",
+    }
+    assert ("version", "debian:1", "latest version of debian") in rows
+    assert ("hostname", "lab-01", "client record") in rows
+    assert ("upper_size", "1g", "configuration") in rows
+    assert ("shell", False, "default") in rows
+    assert ("loader", "auto", "default") in rows
+    assert [row for row in rows if row[0] == "kernel_args"] == [
+        ("kernel_args", ["quiet"], "image"),
+        ("kernel_args", ["console=ttyS0"], "configuration"),
+        ("kernel_args", ["splash"], "client record"),
+    ]
+
+
+def test_settings_of_the_client_itself(cli: Cli) -> None:
+    words = "--name a --image debian:1 --loader pxelinux --shell --address 10.0.0.5"
+    cli.ok("client", "add", str(MAC), *words.split())
+    _, rows = explain(cli, "a")
+    for expected in (
+        ("version", "debian:1", "client record"),
+        ("loader", "pxelinux", "client record"),
+        ("shell", True, "client record"),
+        ("address", "10.0.0.5", "client record"),
+        ("upper_size", "50%", "default"),
+    ):
+        assert expected in rows
+
+
+def test_machine_id_is_stable(cli: Cli) -> None:
+    cli.ok("client", "add", str(MAC), "--name", "a", "--image", "debian")
+    ids = [{name: value for name, value, _ in explain(cli, "a")[1]}["machine_id"] for _ in range(2)]
+    assert ids[0] == ids[1]
+    assert len(ids[0]) == 32
+
+
+def test_client_without_image_is_told_the_command(cli: Cli) -> None:
+    cli.ok("client", "add", str(MAC), "--name", "a")
+    shape, _ = explain(cli, "a")
+    assert (shape["target"], shape["hint"]) == ("denied", "assign one: netboot client set a --image IMAGE")
+    assert "boots nothing" in cli.ok("client", "explain", "a").stdout
+
+
+def test_unknown_client_by_its_mac_address(cli: Cli, tmp_path: Path) -> None:
+    open_database(tmp_path).dispose()
+    assert explain(cli, str(MAC))[0]["target"] == "denied"
+    shape, rows = explain(cli, str(MAC), "--config", str(tmp_path / "netboot.toml"))
+    assert (shape["target"], shape["result"]) == ("menu", "is shown a menu of debian:1")
+    assert ("unknown clients get", "menu", "configuration") in rows
+
+
+def test_unknown_name_is_not_found(cli: Cli, tmp_path: Path) -> None:
+    open_database(tmp_path).dispose()
+    assert cli("client", "explain", "nobody").code == 3
+
+
+def test_architecture_is_the_one_last_seen(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("client", "add", str(MAC), "--name", "a", "--image", "debian")
+    assert ("arch", "X64_UEFI (7)", "assumed, since the client was never seen") in explain(cli, "a")[1]
+    engine = open_database(tmp_path)
+    EventRepository(engine).append([Event(at=1.0, kind=EventKind.DISCOVERED, mac=MAC, details={"arch": 11})])
+    engine.dispose()
+    shape, rows = explain(cli, "a")
+    assert ("arch", "ARM64_UEFI (11)", "the client, when it was last seen") in rows
+    assert shape["target"] == "denied"

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from netboot.config import DhcpMode, UnknownPolicy, load_config, parse_config
+from netboot.config.paths import DEFAULT_DATA_DIR, DataDir
+from netboot.config.reader import LISTS, TABLES, settings_of
+from netboot.config.sections import Config
+from netboot.errors import InvalidInput, NotFound
+from netboot.model.lease import Pool
+
+SAMPLE = """
+data_dir = "/srv/netboot"
+
+[[interface]]
+name = "br0"
+dhcp = "own"
+
+[[interface]]
+name = "eth1"
+dhcp = "proxy"
+address = "192.0.2.4"
+
+[[subnet]]
+network = "10.9.0.0/24"
+pool = "10.9.0.100 - 10.9.0.199"
+router = "10.9.0.1"
+dns = ["10.9.0.1"]
+domain = "lab.example.org"
+
+[clients]
+unknown = "image:debian-minimal:2"
+
+[boot]
+kernel_args = ["console=ttyS0"]
+upper_size = "2G"
+"""
+
+
+def test_reads_a_whole_file() -> None:
+    config = parse_config(SAMPLE)
+    assert config.data_dir == Path("/srv/netboot")
+    assert [(each.name, each.dhcp) for each in config.interface] == [("br0", DhcpMode.OWN), ("eth1", DhcpMode.PROXY)]
+    assert config.interface[1].address == IPv4Address("192.0.2.4")
+    assert config.subnet[0].pool == Pool(IPv4Address("10.9.0.100"), IPv4Address("10.9.0.199"))
+    assert config.clients.unknown.policy is UnknownPolicy.IMAGE
+    assert str(config.clients.unknown) == "image:debian-minimal:2"
+    assert config.boot.upper_size == "2g"
+    subnet = config.subnet_of(IPv4Address("10.9.0.7"))
+    assert subnet is not None
+    assert subnet.network == IPv4Network("10.9.0.0/24")
+    assert config.subnet_of(IPv4Address("10.9.1.7")) is None
+
+
+def test_an_empty_file_serves_no_interface() -> None:
+    config = parse_config("")
+    assert config.interface == ()
+    assert config.clients.unknown.policy is UnknownPolicy.NOTHING
+
+
+def test_an_interface_that_is_only_named_gets_no_dhcp() -> None:
+    assert parse_config('[[interface]]\nname = "br0"').interface[0].dhcp is DhcpMode.OFF
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "hint"),
+    [
+        ("dta_dir = '/x'", "dta_dir is no setting", "did you mean data_dir?"),
+        ("[[interface]]\nnam = 'x'", "interface[1].nam is no setting", "did you mean interface[1].name?"),
+        ("[[interfaces]]\nname = 'x'", "interfaces is no setting", "did you mean interface?"),
+        ("[boot]\nzzz = 1", "boot.zzz is no setting", "known here: kernel_args"),
+        ("[interface]\nname = 'x'", "interface: must be a list of tables", "[[interface]]"),
+        ("[[interface]]\ndhcp = 'own'", "interface[1].name is missing", "as the kernel names it"),
+        ("[[interface]]\nname = 'x'\ndhcp = 'both'", 'must be one of "own", "proxy", "off"', ""),
+        ("[[interface]]\nname = 'a'\n[[interface]]\nname = 'a'", "interface a is listed twice", ""),
+        ("[[subnet]]\nnetwork = '10.9.0.1/24'", "subnet[1].network must be an IPv4 network", ""),
+        ("[[subnet]]\nnetwork = '10.9.0.0/24'\npool = '10.9.0.9'", "subnet[1].pool must be a range", ""),
+        ("[[subnet]]\nnetwork = '10.9.0.0/24'\npool = '10.9.0.9-10.9.0.2'", "ends before it begins", ""),
+        ("[[subnet]]\nnetwork = '10.9.0.0/24'\npool = '10.9.1.2-10.9.1.9'", "is not within 10.9.0.0/24", ""),
+        ("[[subnet]]\nnetwork = '10.9.0.0/24'\nrouter = '10.8.0.1'", "router 10.8.0.1 is not within", ""),
+        ("[[subnet]]\nnetwork='10.9.0.0/24'\n[[subnet]]\nnetwork='10.9.0.0/16'", "overlap", ""),
+        ("[http]\nport = 0", "http.port must be a whole number from 1 to 65535", ""),
+        ("[http]\nport = true", "http.port must be a whole number", ""),
+        ("[boot]\nkernel_args = ['a b']", "boot.kernel_args must be one word", ""),
+        ("[boot]\nupper_size = '200%'", "boot.upper_size must be a share of memory", ""),
+        ("[clients]\nunknown = 'all'", 'clients.unknown must be "nothing", "menu" or', ""),
+        ("data_dir = 'here'", "data_dir must be an absolute path", ""),
+        (r'data_dir = "/srv\u0000"', "data_dir must be an absolute path", ""),
+        ("http = 8080", "http: must be a table", "[http]"),
+        ("a = ", "not valid TOML", ""),
+    ],
+)
+def test_errors_name_file_key_and_fix(source: str, message: str, hint: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_config(source, name="site.toml")
+    assert caught.value.message.startswith("site.toml: ")
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="does not exist"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_the_data_directory_is_named_by_the_nearest(tmp_path: Path) -> None:
+    named, variable, configured = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    environ = {"NETBOOT_DATA_DIR": str(variable)}
+    assert DataDir.find(named, configured, environ).root == named
+    assert DataDir.find(None, configured, environ).root == variable
+    assert DataDir.find(None, configured, {}).root == configured
+    assert DataDir.find(None, None, {}).root == DEFAULT_DATA_DIR
+
+
+def test_every_setting_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    for name, section in {"": Config, **TABLES, **LISTS}.items():
+        if name:
+            heading = f"[[{name}]]" if name in LISTS else f"[{name}]"
+            assert f"`{heading}`" in page, f"section {heading} is not documented"
+        for key, field in settings_of(section).items():
+            assert f"| `{key}` |" in page, f"setting {name}.{key} is not documented"
+            assert field.metadata["help"] in page, f"the documentation of {name}.{key} differs from its help"

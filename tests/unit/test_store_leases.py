@@ -1,0 +1,67 @@
+"""Leases: one an address, the last word counts, offers are not worth a write."""
+
+from __future__ import annotations
+
+import dataclasses
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+
+from netboot.errors import Unavailable
+from netboot.model.lease import Lease, LeaseState
+from netboot.store import LeaseRepository, open_database
+from tests.kit import MAC, OTHER_MAC
+
+ONE = Lease(
+    address=IPv4Address("10.0.0.9"),
+    mac=MAC,
+    state=LeaseState.ACTIVE,
+    expires_at=12345.75,
+    client_id=b"\x01\x52\x54\x00\xff",
+    hostname="lab-01",
+)
+TWO = Lease(address=IPv4Address("10.0.0.10"), mac=OTHER_MAC, state=LeaseState.DECLINED, expires_at=2.0)
+
+
+@pytest.fixture
+def leases(tmp_path: Path) -> LeaseRepository:
+    return LeaseRepository(open_database(tmp_path))
+
+
+def test_leases_come_back_whole_and_by_address(leases: LeaseRepository, tmp_path: Path) -> None:
+    leases.commit([TWO, ONE])
+    assert LeaseRepository(open_database(tmp_path)).load() == (ONE, TWO)
+
+
+def test_last_word_on_an_address_counts(leases: LeaseRepository) -> None:
+    leases.commit([ONE])
+    released = dataclasses.replace(ONE, state=LeaseState.RELEASED)
+    taken_over = dataclasses.replace(ONE, mac=OTHER_MAC, client_id=None)
+    leases.commit([released, taken_over])
+    assert leases.load() == (taken_over,)
+
+
+def test_offers_are_not_written(leases: LeaseRepository) -> None:
+    leases.commit([dataclasses.replace(ONE, state=LeaseState.OFFERED), TWO])
+    assert leases.load() == (TWO,)
+    leases.commit([])
+
+
+def test_batch_is_written_whole_or_not_at_all(leases: LeaseRepository) -> None:
+    # A float that the database refuses (NaN is stored as NULL, which the column forbids) breaks the batch.
+    broken = dataclasses.replace(TWO, expires_at=float("nan"))
+    with pytest.raises(Exception, match="NOT NULL"):
+        leases.commit([ONE, broken])
+    assert leases.load() == ()
+
+
+def test_locked_database_is_an_error_and_not_a_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sqlite3
+
+    monkeypatch.setattr("netboot.store.sqlite.BUSY_TIMEOUT_S", 0.05)
+    leases = LeaseRepository(open_database(tmp_path))
+    with sqlite3.connect(tmp_path / "netboot.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            leases.commit([ONE])
