@@ -98,6 +98,8 @@ class Channel:
 
     def _send_blocks(self, blocks: Blocks) -> None:
         position, end = blocks
+        if self.pending is not None and self.pending.end == position:
+            position = self.pending.first  # a window that slides goes on where the full buffer stopped it
         self.pending = None
         while position < end:
             chunk = self._chunk

@@ -1,11 +1,13 @@
 """One transfer's course, without sockets and without a clock: bytes and times go in, what to send comes out.
 
 The rules it keeps.  Block numbers are counted without end here and wrap to 16 bits on the wire (65535, then 0).
-An acknowledgement inside the window restarts from it (RFC 7440 section 4).  A repeated acknowledgement never
-sends the next block again in lock-step (RFC 1123 section 4.2.3.1, the "Sorcerer's Apprentice"); in a window it is
-the sign of a gap and is answered once.  The timer follows the round trip (RFC 6298) unless the client asked for
-an interval of its own (RFC 2349).  Before the first acknowledgement only one small packet and four repeats go out,
-so that a forged source address gains little.
+An acknowledgement inside the window restarts from it (RFC 7440 section 4), unless the one before it came too
+soon to be an answer to that restart: then the network doubles packets, the client has lost nothing, and the window
+slides on instead, since restarts would only feed the doubling.  A repeated acknowledgement never sends the next
+block again in lock-step (RFC 1123 section 4.2.3.1, the "Sorcerer's Apprentice"); in a window it is the sign of a
+gap and is answered once.  The timer follows the round trip (RFC 6298) unless the client asked for an interval of
+its own (RFC 2349).  Before the first acknowledgement only one small packet and four repeats go out, so that a
+forged source address gains little.
 """
 
 from __future__ import annotations
@@ -64,9 +66,11 @@ class Transfer:
     __slots__ = (
         "_quiet_since",
         "_repaired_at",
+        "_restarted",
         "_rto_s",
         "_rttvar_s",
         "_sent_at",
+        "_sliding",
         "_srtt_s",
         "_timed",
         "_tries",
@@ -96,6 +100,8 @@ class Transfer:
         self._quiet_since = 0.0
         self._timed = True
         self._repaired_at = -1
+        self._restarted = False
+        self._sliding = False
         self._srtt_s: float | None = None
         self._rttvar_s = 0.0
         self._rto_s = _OPENING_S[0]
@@ -122,6 +128,7 @@ class Transfer:
         self._rto_s = min(self._rto_s * 2, _RTO_MAX_S)
         self._timed = False
         self._repaired_at = -1
+        self._restarted = self._sliding = False
         if not self.answered:
             return self._opening(now)
         if self.sent == 0:
@@ -169,6 +176,8 @@ class Transfer:
     def _advance(self, upto: int, now: float) -> Step:
         """Everything up to block `upto` has arrived: the next window begins there."""
         gap = upto < self.sent
+        if self._restarted and self._too_soon(now):
+            self._sliding = True
         if self._timed:
             self._measure(now - self._sent_at)
         self.acked = upto
@@ -177,10 +186,22 @@ class Transfer:
         self._quiet_since = now
         if upto == self.last:
             return End.FINISHED
+        if gap and self._sliding:
+            return self._slide(now)
         if gap:
             self.retransmits += self.sent - upto
             self._repaired_at = upto
+        self._restarted = gap
         return self._window(now, timed=not gap)
+
+    def _slide(self, now: float) -> Step:
+        """Send only what was never sent.  If there was a loss after all, the timer or a repeated ACK finds it."""
+        first = self.sent + 1
+        self.sent = min(self.acked + self.terms.window, self.last)
+        self.expected = ack(self.sent)
+        self._timed = False
+        self._arm(now)
+        return Blocks(first, self.sent + 1) if first <= self.sent else Signal.WAIT
 
     def _repeated_ack(self, now: float) -> Step:
         """The acknowledgement of what is acknowledged already.
@@ -188,11 +209,15 @@ class Transfer:
         In lock-step it means nothing.  In a window it means that the first block was lost, unless it comes too soon
         for a round trip: then the network doubled it.  Answered once until something changes.
         """
-        too_soon = now - self._sent_at < (self._srtt_s or 0.0) / 2
-        if self.terms.window == 1 or not self.answered or self._repaired_at == self.acked or too_soon:
+        if self.terms.window == 1 or not self.answered or self._repaired_at == self.acked or self._too_soon(now):
             return Signal.WAIT
         self._repaired_at = self.acked
+        self._restarted = True
         return self._resend(now)
+
+    def _too_soon(self, now: float) -> bool:
+        """Whether what came now cannot be an answer to what was sent last."""
+        return now - self._sent_at < (self._srtt_s or 0.0) / 2
 
     def _resend(self, now: float) -> Blocks:
         self.retransmits += self.sent - self.acked

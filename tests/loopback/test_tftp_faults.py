@@ -86,8 +86,8 @@ def test_a_bad_network_only_delays(network: str, window: int, tmp_path: Path) ->
         done = atftp_through(relay, tmp_path / "got", window=window)
         took_s = time.monotonic() - began
         assert done.returncode == 0, done
-        # atftp answers doubled blocks with ACKs inside the window, and each of those asks for a restart.
-        assert relay.to_client_count < blocks * (12 if "double" in plan.to_client else 4) + 200
+        # A packet lost or overtaken costs what is left of its window; one that is doubled costs next to nothing.
+        assert relay.to_client_count < blocks * (8 if network == "everything" else 4) + 200
     assert (tmp_path / "got").read_bytes() == content
     # When the ACK of a window is lost, atftp ignores the window that comes again and waits for its own 5 s timer.
     if window == 1 or "loss" not in plan.to_server:

@@ -86,6 +86,29 @@ def test_a_gap_at_the_windows_start_is_repaired_once() -> None:
     assert transfer.retransmits == 4
 
 
+def test_a_network_that_doubles_slides_the_window_instead_of_restarting_it() -> None:
+    transfer = begun(50_000, window=8)
+    assert play(transfer, 0, at=0.010) == [Blocks(1, 9)]
+    assert transfer.received(ack(8), 0.020) == Blocks(9, 17)
+    assert transfer.received(ack(10), 0.030) == Blocks(11, 19)  # a restart, as RFC 7440 wants it
+    assert transfer.received(ack(12), 0.031) == Blocks(19, 21)  # no answer to that yet, so nothing was lost
+    assert transfer.received(ack(14), 0.032) == Blocks(21, 23)
+    assert transfer.received(ack(22), 0.042) == Blocks(23, 31)
+    assert transfer.retransmits == 6
+
+
+def test_a_loss_in_a_sliding_window_is_repaired_by_the_timer_and_ends_the_sliding() -> None:
+    transfer = begun(50_000, window=8)
+    play(transfer, 0, at=0.010)
+    transfer.received(ack(8), 0.020)
+    transfer.received(ack(10), 0.030)
+    assert transfer.received(ack(12), 0.031) == Blocks(19, 21)
+    due, step = wait(transfer)
+    assert step == Blocks(13, 21)
+    assert due < 0.2
+    assert transfer.received(ack(16), due + 0.010) == Blocks(17, 25)
+
+
 def test_the_timer_follows_the_round_trip() -> None:
     transfer = begun(500_000)
     for block in range(20):
