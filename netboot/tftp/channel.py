@@ -48,7 +48,11 @@ def path_mtu(sock: socket.socket) -> int:
 
 
 class Channel:
-    """A transfer, its socket and its file.  `pending` is what the socket's full buffer kept back."""
+    """A transfer, its socket and its file.  `pending` is what the socket's full buffer kept back.
+
+    `waits_for_first` and `waits_for_room` are notes of whoever keeps it: the client has not spoken yet, and the
+    kernel was asked to tell of room.
+    """
 
     __slots__ = (
         "_batch",
@@ -57,6 +61,7 @@ class Channel:
         "_oack",
         "_step_bytes",
         "content",
+        "descriptor",
         "heard_at",
         "meaning",
         "name",
@@ -67,12 +72,17 @@ class Channel:
         "started_at",
         "timer_at",
         "transfer",
+        "waits_for_first",
+        "waits_for_room",
     )
 
     def __init__(
         self, sock: socket.socket, transfer: Transfer, content: Content, cache: PacketCache, *, peer: tuple[str, int]
     ) -> None:
         self.sock = sock
+        self.descriptor = sock.fileno()
+        self.waits_for_first = True
+        self.waits_for_room = False
         self.transfer = transfer
         self.content = content
         self.peer = peer

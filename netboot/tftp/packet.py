@@ -94,8 +94,12 @@ def decode(packet: bytes) -> Packet:
     raise PacketError(f"TFTP has no opcode {opcode}")
 
 
+_PACK_HEADER = struct.Struct("!HH").pack
+_ACK = int(Opcode.ACK)
+
+
 def ack(block: int) -> bytes:
-    return struct.pack("!HH", Opcode.ACK, block & 0xFFFF)
+    return _PACK_HEADER(_ACK, block & 0xFFFF)
 
 
 def data(block: int, payload: bytes) -> bytes:

@@ -64,6 +64,7 @@ class Transfer:
     """
 
     __slots__ = (
+        "_asked_s",
         "_quiet_since",
         "_repaired_at",
         "_restarted",
@@ -74,6 +75,7 @@ class Transfer:
         "_srtt_s",
         "_timed",
         "_tries",
+        "_window_blocks",
         "acked",
         "answered",
         "deadline",
@@ -87,6 +89,8 @@ class Transfer:
 
     def __init__(self, size: int, terms: Terms) -> None:
         self.terms = terms
+        self._window_blocks = terms.window
+        self._asked_s = terms.timeout_s
         self.last = size // terms.blksize + 1  # a size that fits exactly ends with an empty block
         self.acked = 0
         self.sent = 0
@@ -114,7 +118,7 @@ class Transfer:
     def received(self, packet: bytes, now: float) -> Step:
         """The step after a packet from the client."""
         if packet == self.expected:
-            return self._advance(self.sent, now)
+            return self._onward(now)
         if len(packet) >= 4 and packet[0] == 0 and packet[1] == Opcode.ACK:
             return self._acked(int.from_bytes(packet[2:4], "big"), now)
         return self._ended_by_client(packet)
@@ -173,6 +177,15 @@ class Transfer:
             return Signal.WAIT  # from before the window: a late duplicate
         return self._advance(self.acked + ahead, now)
 
+    def _onward(self, now: float) -> Step:
+        """`_advance` for what nearly every packet is: the first ACK of all that was sent, before its time ran out."""
+        if not self._timed or self._restarted or self._tries or not self.answered or self.sent == self.last:
+            return self._advance(self.sent, now)
+        self._measure(now - self._sent_at)
+        self.acked = self.sent
+        self._quiet_since = now
+        return self._window(now, timed=True)
+
     def _advance(self, upto: int, now: float) -> Step:
         """Everything up to block `upto` has arrived: the next window begins there."""
         gap = upto < self.sent
@@ -224,28 +237,33 @@ class Transfer:
         return self._window(now, timed=False)
 
     def _window(self, now: float, *, timed: bool) -> Blocks:
-        self.sent = min(self.acked + self.terms.window, self.last)
-        self.expected = ack(self.sent)
+        upto = self.acked + self._window_blocks
+        self.sent = upto = upto if upto < self.last else self.last
+        self.expected = ack(upto)
         self._timed = timed
         self._arm(now)
-        return Blocks(self.acked + 1, self.sent + 1)
+        return Blocks(self.acked + 1, upto + 1)
 
     def _arm(self, now: float) -> None:
         self._sent_at = now
-        if self.terms.timeout_s is not None:
-            self.deadline = now + self.terms.timeout_s
-            return
-        patience = _PATIENCE_S[min(self._tries, len(_PATIENCE_S) - 1)]
-        self.deadline = now + max(self._rto_s, patience)
+        if self._asked_s is not None:
+            self.deadline = now + self._asked_s
+        elif self._tries:
+            patience = _PATIENCE_S[min(self._tries, len(_PATIENCE_S) - 1)]
+            self.deadline = now + max(self._rto_s, patience)
+        else:
+            self.deadline = now + self._rto_s
 
     def _measure(self, rtt_s: float) -> None:
         """RFC 6298 section 2, with our own bounds.  Resent windows are not timed (Karn)."""
         if self._srtt_s is None:
             self._srtt_s, self._rttvar_s = rtt_s, rtt_s / 2
         else:
-            self._rttvar_s += (abs(self._srtt_s - rtt_s) - self._rttvar_s) / 4
-            self._srtt_s += (rtt_s - self._srtt_s) / 8
-        self._rto_s = min(max(self._srtt_s + 4 * self._rttvar_s, _RTO_MIN_S), _RTO_MAX_S)
+            off_s = rtt_s - self._srtt_s
+            self._rttvar_s += ((off_s if off_s > 0 else -off_s) - self._rttvar_s) / 4
+            self._srtt_s += off_s / 8
+        rto_s = self._srtt_s + 4 * self._rttvar_s
+        self._rto_s = _RTO_MIN_S if rto_s < _RTO_MIN_S else _RTO_MAX_S if rto_s > _RTO_MAX_S else rto_s
 
     def _hopeless(self, now: float) -> bool:
         if not self.answered:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 _KINDS = {End.FINISHED: TransferKind.FINISHED, End.PROBED: TransferKind.PROBE, End.FAILED: TransferKind.FAILED}
 
 # What a client sends during a transfer is an ACK of 4 bytes or an ERROR with a sentence.
-_REPLY_MAX = 1024
+_REPLY_MAX = 400
 
 
 class Transfers:
@@ -58,7 +58,7 @@ class Transfers:
 
     def begin(self, channel: Channel, now: float) -> None:
         """Take the channel in and send its first packet."""
-        descriptor = channel.sock.fileno()
+        descriptor = channel.descriptor
         self._by_descriptor[descriptor] = self._by_peer[channel.peer] = self._unanswered[descriptor] = channel
         self._per_client[channel.peer[0]] += 1
         self._epoll.register(descriptor, select.EPOLLIN)
@@ -88,7 +88,6 @@ class Transfers:
         if isinstance(step, End):
             self.end(channel, step)
             return
-        was_full = channel.pending is not None
         try:
             channel.carry_out(step)
         except ConnectionRefusedError:
@@ -100,7 +99,7 @@ class Transfers:
         except OSError as error:
             # As good as a lost packet: the timer tries again.
             log.debug("tftp: sending to %s port %d: %s", *channel.peer, error)
-        self._keep_up(channel, was_full=was_full)
+        self._keep_up(channel)
 
     def next_timer(self) -> float | None:
         """When `expire` is due, as the monotonic clock counts."""
@@ -140,7 +139,7 @@ class Transfers:
             self.abort(channel, message)
 
     def end(self, channel: Channel, end: End) -> None:
-        descriptor = channel.sock.fileno()
+        descriptor = channel.descriptor
         if self._by_descriptor.pop(descriptor, None) is None:
             return
         self._unanswered.pop(descriptor, None)
@@ -154,17 +153,18 @@ class Transfers:
         self._files.release(channel.content)
         self._tell(channel, end)
 
-    def _keep_up(self, channel: Channel, *, was_full: bool) -> None:
+    def _keep_up(self, channel: Channel) -> None:
         """Bring the bookkeeping of a transfer that goes on up to date."""
-        descriptor = channel.sock.fileno()
-        if channel.transfer.answered:
-            self._unanswered.pop(descriptor, None)
+        if channel.waits_for_first and channel.transfer.answered:
+            channel.waits_for_first = False
+            self._unanswered.pop(channel.descriptor, None)
         if channel.transfer.deadline < channel.timer_at:
             channel.timer_at = channel.transfer.deadline
-            heapq.heappush(self._timers, (channel.timer_at, descriptor, channel))
+            heapq.heappush(self._timers, (channel.timer_at, channel.descriptor, channel))
         is_full = channel.pending is not None
-        if is_full != was_full:
-            self._epoll.modify(descriptor, select.EPOLLIN | (select.EPOLLOUT if is_full else 0))
+        if is_full != channel.waits_for_room:
+            channel.waits_for_room = is_full
+            self._epoll.modify(channel.descriptor, select.EPOLLIN | (select.EPOLLOUT if is_full else 0))
 
     def _tell(self, channel: Channel, end: End) -> None:
         terms = channel.transfer.terms
