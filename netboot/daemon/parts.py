@@ -81,7 +81,10 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
     with ExitStack() as stack:
         engine = open_database(config.database or data.root)
         stack.callback(engine.dispose)
-        events = EventRepository(engine)
+        # The story may lose its last moments to a power failure, so that its writing never holds up that of a lease.
+        told = open_database(config.database or data.root, synchronous="NORMAL")
+        stack.callback(told.dispose)
+        events = EventRepository(told)
         recorder = stack.enter_context(EventRecorder(events, begins_boot))
         backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
         exporter = Exporter(backend, root=data.exports, networks=served_networks(config))

@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 
 from netboot.errors import InvalidInput, NetbootError, NotFound, Unavailable
 from netboot.store import migrations
-from netboot.store.sqlite import Synchronous, explain, sqlite_engine
+from netboot.store.sqlite import Synchronous, explain, sqlite_engine, writers_turn
 
 DATABASE_FILE = "netboot.db"
 
@@ -27,7 +27,8 @@ def open_database(location: Path | str, *, create: bool = True, synchronous: Syn
     """The database in the data directory `location`, or at the URL `location`, brought to the current schema.
 
     With `create` false, `NotFound` is raised for a data directory that has no database yet, so that a mistyped
-    directory does not look like an empty installation.  `synchronous` concerns SQLite alone.
+    directory does not look like an empty installation.  `synchronous` concerns SQLite alone: with NORMAL a commit
+    survives the end of our process, but not that of the machine.
     """
     engine = _engine(location, create=create, synchronous=synchronous)
     try:
@@ -49,7 +50,12 @@ def reading(engine: Engine) -> Iterator[Connection]:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes; durable when the block has ended, undone when it raises."""
-    with readable_errors(engine), engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with (
+        readable_errors(engine),
+        writers_turn(engine),
+        engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
         yield connection
 
 

@@ -8,11 +8,11 @@ since half of its story would get a wrong verdict.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, and_, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, and_, delete, func, insert, or_, select
 
 from netboot.errors import NotFound
 from netboot.model.boot import Boot
@@ -58,9 +58,12 @@ class EventRepository:
         A negative `boot` stands for a boot that this batch begins: all events of the batch that carry it get
         the number of one new boot.  `IntegrityError` when an event's boot has been pruned.
         """
-        opened: dict[int, int] = {}
+        if not batch:
+            return ()
         with writing(self._engine) as connection:
-            return tuple(_insert(connection, event, opened) for event in batch)
+            placed = _open_boots(connection, batch)
+            ids = _add(connection, events, [_values(event) for event in placed])
+        return tuple(dataclasses.replace(event, id=id) for event, id in zip(placed, ids, strict=True))
 
     def after(self, id: int, *, limit: int = 1000, only: EventFilter = EVERYTHING) -> tuple[Event, ...]:
         """The first `limit` events with a greater id, oldest first."""
@@ -93,7 +96,17 @@ class EventRepository:
 
     def latest_boot(self, mac: MacAddress) -> Boot | None:
         """The client's last boot, None when it never booted."""
-        return next(iter(self.boots(mac, limit=1)), None)
+        return self.latest_boots([mac]).get(mac)
+
+    def latest_boots(self, macs: Collection[MacAddress]) -> dict[MacAddress, Boot]:
+        """The last boot of each of these clients, without those that never booted."""
+        last = (
+            select(func.max(boots.c.id))
+            .where(boots.c.mac.in_([str(mac) for mac in macs]), boots.c.id.in_(select(events.c.boot)))
+            .group_by(boots.c.mac)
+        )
+        with reading(self._engine) as connection:
+            return {boot.mac: boot for boot in _load(connection, list(connection.scalars(last)))}
 
     def prune(self, older_than: float) -> int:
         """Forget what happened before `older_than`, boots as a whole; the number of events that went."""
@@ -111,24 +124,37 @@ class EventRepository:
             return connection.scalar(select(func.max(events.c.id))) or 0
 
 
-_INSERT_BOOT = insert(boots).returning(boots.c.id)
-_INSERT_EVENT = insert(events).returning(events.c.id)
+def _add(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
+    """Insert rows and return their numbers, in the rows' order.
+
+    SQLite numbers the rows of one statement as they stand; SQLAlchemy, not sure of that, would send them one by one.
+    """
+    statement = insert(table)
+    if connection.dialect.name == "sqlite":
+        return sorted(connection.scalars(statement.returning(table.c.id), rows))
+    return connection.scalars(statement.returning(table.c.id, sort_by_parameter_order=True), rows).all()
 
 
-def _insert(connection: Connection, event: Event, opened: dict[int, int]) -> Event:
-    boot = event.boot
-    if boot is not None and boot < 0:
-        if boot not in opened:
-            opened[boot] = connection.execute(_INSERT_BOOT, {"mac": str(event.mac)}).scalar_one()
-        boot = opened[boot]
-    values = {
+def _open_boots(connection: Connection, batch: Sequence[Event]) -> list[Event]:
+    """The events with real numbers for the boots that begin with them."""
+    begun: dict[int | None, str] = {
+        each.boot: str(each.mac) for each in batch if each.boot is not None and each.boot < 0
+    }
+    if not begun:
+        return list(batch)
+    numbers = _add(connection, boots, [{"mac": mac} for mac in begun.values()])
+    opened = dict(zip(begun, numbers, strict=True))
+    return [dataclasses.replace(event, boot=opened.get(event.boot, event.boot)) for event in batch]
+
+
+def _values(event: Event) -> dict[str, Any]:
+    return {
         "at": event.at,
         "kind": event.kind.value,
         "mac": str(event.mac) if event.mac else None,
-        "boot": boot,
+        "boot": event.boot,
         "details": dict(event.details),
     }
-    return dataclasses.replace(event, boot=boot, id=connection.execute(_INSERT_EVENT, values).scalar_one())
 
 
 def _load(connection: Connection, numbers: Sequence[int]) -> tuple[Boot, ...]:

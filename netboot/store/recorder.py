@@ -29,7 +29,7 @@ BeginsBoot = Callable[[Sequence[Event], Event], bool]
 # A thousand clients' boots at once are some 15,000 events; an event takes about a kilobyte here.
 CAPACITY = 20_000
 # Large enough that a commit's fsync is shared, small enough that leases are not kept from the database.
-BATCH = 200
+BATCH = 100
 # The boots whose story is at hand; the story of any other client is read from the database when it is due.
 REMEMBERED_CLIENTS = 4096
 LONGEST_STORY = 256
@@ -157,13 +157,14 @@ class _Stories:
 
     def assign(self, batch: Sequence[Event]) -> list[Event]:
         """The events with their boots; a boot that begins here has a negative number of its own."""
+        self._read_missing({event.mac for event in batch if event.mac is not None})
         fresh: dict[MacAddress, tuple[Event, ...]] = {}
         assigned: list[Event] = []
         for event in batch:
             if event.mac is None:
                 assigned.append(event)
                 continue
-            story = fresh.get(event.mac) or self._story(event.mac)
+            story = fresh.get(event.mac) or self._current[event.mac]
             if self._begins_boot(story, event):
                 story = ()
             boot = story[-1].boot if story else -1 - len(assigned)
@@ -185,11 +186,14 @@ class _Stories:
     def forget(self) -> None:
         self._current.clear()
 
-    def _story(self, mac: MacAddress) -> tuple[Event, ...]:
-        if mac not in self._current:
-            latest = self._repository.latest_boot(mac)
-            self._current[mac] = latest.events if latest else ()
-        return self._current[mac]
+    def _read_missing(self, macs: set[MacAddress]) -> None:
+        """Look up, in one go, the stories of clients that are not at hand."""
+        missing = {mac for mac in macs if mac not in self._current}
+        if not missing:
+            return
+        found = self._repository.latest_boots(missing)
+        for mac in missing:
+            self._current[mac] = found[mac].events if mac in found else ()
 
 
 def _shortened(story: tuple[Event, ...]) -> tuple[Event, ...]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,10 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 # Longer than any transaction of ours takes on a slow disk, shorter than a person's patience.
 BUSY_TIMEOUT_S = 10
+
+# One writer at a time is SQLite's rule.  Its own way to wait is to sleep and look again, for up to 100 ms; our threads
+# queue here first, so that a lease is written as soon as the events before it are.
+_TURNS: dict[str, threading.Lock] = {}
 
 
 def sqlite_engine(file: Path, *, synchronous: Synchronous = "FULL") -> Engine:
@@ -54,6 +59,13 @@ def sqlite_engine(file: Path, *, synchronous: Synchronous = "FULL") -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def writers_turn(engine: Engine) -> AbstractContextManager[object]:
+    """Wait for the other writers of this process; on an engine that is not SQLite's there is nothing to wait for."""
+    if engine.dialect.name != "sqlite" or not engine.url.database:
+        return nullcontext()
+    return _TURNS.setdefault(engine.url.database, threading.Lock())
 
 
 def explain(error: BaseException | None, place: str) -> NetbootError | None:

@@ -1,6 +1,6 @@
 """A file as an HTTP response, by sendfile: HEAD, single ranges, a length always, never compressed or redirected.
 
-Firmware is the client here (PROTOCOLS.md section 5): EDK2 asks HEAD first and resumes by range, GRUB reads header
+Firmware is the client here: EDK2 asks HEAD first and resumes by range, GRUB reads header
 names in Title-Case only, and none of them copes with a missing Content-Length.
 """
 
