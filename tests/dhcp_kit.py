@@ -13,7 +13,7 @@ from netboot.dhcp import options as opt
 from netboot.dhcp.answer import answer
 from netboot.dhcp.decision import Arrival, Decision, Reply, Silence
 from netboot.dhcp.destination import EVERYONE
-from netboot.dhcp.leases import LeaseBook
+from netboot.dhcp.leases import LeaseBook, LeaseView
 from netboot.dhcp.message import Message, MessageType
 from netboot.dhcp.policy import Policy
 from netboot.model.client import Client
@@ -152,6 +152,15 @@ def silence(message: Message, policy: Policy, *, now: float = NOW, by: Arrival |
     decision = ask(message, policy, now=now, by=by)
     assert isinstance(decision, Silence), decision.reason
     return decision.reason
+
+
+def holder(book: LeaseView, address: IPv4Address, now: float) -> MacAddress | None:
+    """Whose address it is, by lease or by hold."""
+    assert isinstance(book, LeaseBook)
+    for line in (book.lease_at(address), book.hold_at(address)):
+        if line is not None and line.state is not LeaseState.DECLINED and line.holds(now):
+            return line.mac
+    return None
 
 
 def told(decision: Decision) -> list[str]:

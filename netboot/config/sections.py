@@ -102,6 +102,9 @@ class Subnet:
         if self.router and self.router not in self.network:
             raise InvalidInput(f"router {self.router} is not within {self.network}")
 
+    def __hash__(self) -> int:
+        return hash(self.network)  # enough to tell subnets apart, and asked for with every packet
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:

@@ -79,8 +79,8 @@ class Query:
     @property
     def names_us(self) -> bool:
         """Whether the client's option 54 means us."""
-        ours = (self.server_id, self.policy.server, *self.policy.also_known_as)
-        return opt.SERVER_ID.read(self.message.options) in ours
+        named = opt.SERVER_ID.read(self.message.options)
+        return named is not None and named in (self.policy.server, self.server_id, *self.policy.also_known_as)
 
     def event(self, kind: EventKind, **details: Detail | None) -> Event:
         """An event of this client now; details that are None are left out."""

@@ -38,12 +38,12 @@ def udp_packet(payload: bytes, source: tuple[IPv4Address, int], destination: tup
 
 
 def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071)."""
-    if len(data) % 2:
-        data += b"\0"
-    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF
+    """The Internet checksum (RFC 1071).
+
+    Adding 16-bit words with end-around carry is counting modulo 65535, which long division does in one step.
+    """
+    number = int.from_bytes(data + b"\0" if len(data) % 2 else data, "big")
+    return ~(number % 0xFFFF or (0xFFFF if number else 0)) & 0xFFFF
 
 
 def arp_probe(hardware: bytes, address: IPv4Address) -> bytes:

@@ -13,7 +13,7 @@ from netboot.dhcp.bootinfo import NO_BOOT, BootInfo, Denial
 from netboot.dhcp.decision import Query, Reply
 from netboot.dhcp.message import ETHERNET, MessageType
 from netboot.dhcp.reply import compose, lease_options, lease_time, network_options
-from netboot.model.event import EventKind
+from netboot.model.event import Event, EventKind
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.request import Stage
 
@@ -36,8 +36,9 @@ def claim_of(query: Query, subnet: Subnet) -> Claim:
     )
 
 
-def ack(query: Query, subnet: Subnet, address: IPv4Address) -> Reply:
+def ack(query: Query, claim: Claim, address: IPv4Address) -> Reply:
     """Lend `address`, and give back whatever other address the client had here."""
+    subnet = claim.subnet
     name = bootinfo.boot_name(query)
     lease = Lease(
         address=address,
@@ -55,13 +56,12 @@ def ack(query: Query, subnet: Subnet, address: IPv4Address) -> Reply:
         boot=boot_fields(query, name),
         options=lease_fields(query, subnet),
     )
-    stage = query.asker.stage if query.asker else Stage.SYSTEM
-    acked = query.event(EventKind.ACKED, address=str(address), stage=stage.value)
+    text = str(address)
     return Reply(
         message=message,
-        reason=f"lent {address}",
-        leases=(*_given_back(claim_of(query, subnet), address), lease),
-        events=(acked, *bootinfo.script_events(query, name)),
+        reason=f"lent {text}",
+        leases=(*_given_back(claim, address), lease),
+        events=(*_acked(query, text), *bootinfo.script_events(query, name)),
     )
 
 
@@ -103,7 +103,7 @@ def boot_fields(query: Query, name: str | Denial | None) -> BootInfo:
 
 
 def lease_fields(query: Query, subnet: Subnet) -> dict[int, bytes]:
-    return lease_options(query, lease_time(query, subnet.lease_time_s)) | network_options(query)
+    return {**lease_options(lease_time(query, subnet.lease_time_s)), **network_options(query)}
 
 
 def client_id_of(query: Query) -> bytes | None:
@@ -118,6 +118,14 @@ def _given_back(claim: Claim, kept: IPv4Address) -> tuple[Lease, ...]:
     if address is None or address == kept:
         return ()
     return (Lease(address=address, mac=claim.mac, state=LeaseState.RELEASED, expires_at=claim.now),)
+
+
+def _acked(query: Query, address: str) -> tuple[Event, ...]:
+    """A step of a boot, or of the life of a machine that an admin named; others only pass by."""
+    if query.asker is None and query.client is None:
+        return ()
+    stage = query.asker.stage if query.asker else Stage.SYSTEM
+    return (query.event(EventKind.ACKED, address=address, stage=stage.value),)
 
 
 def _hostname(query: Query) -> str | None:

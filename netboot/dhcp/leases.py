@@ -39,21 +39,21 @@ class LeaseView(Protocol):
     def taken(self, address: IPv4Address, *, mac: MacAddress, now: float) -> bool:
         """Whether somebody other than `mac` has the address, or nobody may have it (quarantine)."""
 
-    def holder(self, address: IPv4Address, now: float) -> MacAddress | None:
-        """Whose address it is now, by lease or by hold."""
-
     def hold_count(self, now: float) -> int:
         """How many offers are waiting for their REQUEST."""
 
 
 class LeaseBook:
-    """The one table.  `put` is the one way to change it."""
+    """The one table.  `put` is the one way to change it.
+
+    Inside, addresses are whole numbers and MACs are bytes: those hash in C, and every packet asks several times.
+    """
 
     def __init__(self, leases: Iterable[Lease] = ()) -> None:
-        self._leases: dict[IPv4Address, Lease] = {}
-        self._address_of: dict[MacAddress, IPv4Address] = {}
-        self._holds: dict[IPv4Address, Lease] = {}
-        self._hold_of: dict[MacAddress, IPv4Address] = {}
+        self._leases: dict[int, Lease] = {}
+        self._lease_of: dict[bytes, Lease] = {}
+        self._holds: dict[int, Lease] = {}
+        self._hold_of: dict[bytes, Lease] = {}
         # The lease that decides where a client is must come last: an active one, else the youngest.
         for lease in sorted(leases, key=lambda each: (each.state is LeaseState.ACTIVE, each.expires_at)):
             self.put(lease)
@@ -66,58 +66,56 @@ class LeaseBook:
         if lease.state is LeaseState.OFFERED:
             self._put_hold(lease)
             return
-        self._drop_hold(lease.mac)
-        before = self._leases.get(lease.address)
-        if before is not None and self._address_of.get(before.mac) == lease.address:
-            del self._address_of[before.mac]
-        self._leases[lease.address] = lease
+        self._drop_hold(lease.mac.octets)
+        key = int(lease.address)
+        before = self._leases.get(key)
+        if before is not None and self._lease_of.get(before.mac.octets) is before:
+            del self._lease_of[before.mac.octets]
+        self._leases[key] = lease
         if lease.state is not LeaseState.DECLINED:
-            self._address_of[lease.mac] = lease.address
+            self._lease_of[lease.mac.octets] = lease
 
     def lease_of(self, mac: MacAddress) -> Lease | None:
-        address = self._address_of.get(mac)
-        return None if address is None else self._leases[address]
+        return self._lease_of.get(mac.octets)
 
     def hold_of(self, mac: MacAddress, now: float) -> Lease | None:
-        address = self._hold_of.get(mac)
-        hold = None if address is None else self._holds[address]
+        hold = self._hold_of.get(mac.octets)
         return hold if hold is not None and hold.holds(now) else None
 
     def lease_at(self, address: IPv4Address) -> Lease | None:
-        return self._leases.get(address)
+        return self._leases.get(int(address))
 
     def hold_at(self, address: IPv4Address) -> Lease | None:
-        return self._holds.get(address)
+        return self._holds.get(int(address))
 
     def taken(self, address: IPv4Address, *, mac: MacAddress, now: float) -> bool:
-        lease = self._leases.get(address)
-        if lease is not None and lease.holds(now) and (lease.mac != mac or lease.state is LeaseState.DECLINED):
+        key = int(address)
+        lease = self._leases.get(key)
+        if (
+            lease is not None
+            and lease.holds(now)
+            and (lease.mac.octets != mac.octets or lease.state is LeaseState.DECLINED)
+        ):
             return True
-        hold = self._holds.get(address)
-        return hold is not None and hold.mac != mac and hold.holds(now)
-
-    def holder(self, address: IPv4Address, now: float) -> MacAddress | None:
-        for line in (self._leases.get(address), self._holds.get(address)):
-            if line is not None and line.state is not LeaseState.DECLINED and line.holds(now):
-                return line.mac
-        return None
+        hold = self._holds.get(key)
+        return hold is not None and hold.mac.octets != mac.octets and hold.holds(now)
 
     def hold_count(self, now: float) -> int:
         self._forget_holds(now)
         return len(self._holds)
 
     def _put_hold(self, hold: Lease) -> None:
-        self._drop_hold(hold.mac)
-        if before := self._holds.get(hold.address):
-            self._drop_hold(before.mac)
+        self._drop_hold(hold.mac.octets)
+        key = int(hold.address)
+        if before := self._holds.get(key):
+            self._drop_hold(before.mac.octets)
         if hold.expires_at > 0:
-            self._holds[hold.address] = hold
-            self._hold_of[hold.mac] = hold.address
+            self._holds[key] = self._hold_of[hold.mac.octets] = hold
 
-    def _drop_hold(self, mac: MacAddress) -> None:
-        address = self._hold_of.pop(mac, None)
-        if address is not None:
-            del self._holds[address]
+    def _drop_hold(self, octets: bytes) -> None:
+        hold = self._hold_of.pop(octets, None)
+        if hold is not None:
+            del self._holds[int(hold.address)]
 
     def _forget_holds(self, now: float) -> None:
         """Holds last equally long and stand in the order they were given, so the oldest stand first."""
@@ -125,4 +123,4 @@ class LeaseBook:
             oldest = next(iter(self._holds.values()))
             if oldest.holds(now):
                 return
-            self._drop_hold(oldest.mac)
+            self._drop_hold(oldest.mac.octets)

@@ -57,6 +57,7 @@ class Link:
             self._undo = undo.pop_all()
         for raw in filter(None, (self._ip, self._arp)):
             self._undo.enter_context(raw)
+        self._bound = {port: int(sock.getsockname()[1]) for port, sock in self._udp.items()}
         if self._ip is None:
             log.warning("%s: no CAP_NET_RAW, so replies are broadcast and addresses are not probed", interface)
 
@@ -70,11 +71,11 @@ class Link:
 
     @property
     def port(self) -> int:
-        return int(self._udp[SERVER_PORT].getsockname()[1])
+        return self._bound[SERVER_PORT]
 
     @property
     def boot_port(self) -> int:
-        return int(self._udp[BOOT_PORT].getsockname()[1])
+        return self._bound[BOOT_PORT]
 
     def receive(self, limit: int) -> Iterator[Packet]:
         """The packets that wait on either port, at most `limit` of each."""
@@ -105,7 +106,7 @@ class Link:
         if self._ip is None or hardware is None:
             self._send_udp(payload, to, source, port)
             return
-        packet = udp_packet(payload, (source, self._udp[port].getsockname()[1]), (to.address, to.port))
+        packet = udp_packet(payload, (source, self._bound[port]), (to.address, to.port))
         self._ip.sendto(packet, (self.interface, _ETH_P_IP, 0, 0, hardware))
 
     def _send_udp(self, payload: bytes, to: Destination, source: IPv4Address, port: int) -> None:

@@ -52,12 +52,15 @@ def _offer(query: Query, subnet: Subnet) -> Decision:
         boot=boot_fields(query, name),
         options=lease_fields(query, subnet),
     )
-    offered = query.event(EventKind.OFFERED, address=str(address), boot_file=name if isinstance(name, str) else None)
+    text = str(address)
+    if query.asker is not None:
+        boot_file = name if isinstance(name, str) else None
+        seen = (*seen, query.event(EventKind.OFFERED, address=text, boot_file=boot_file))
     return Reply(
         message=message,
-        reason=f"offered {address}",
+        reason=f"offered {text}",
         leases=hold(claim, address),
-        events=(*seen, offered) if query.asker else (),
+        events=seen,
         probe=address if is_new(claim, address) else None,
     )
 

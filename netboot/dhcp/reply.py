@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from ipaddress import IPv4Address
 
+from netboot.config import Subnet
 from netboot.dhcp import options as opt
 from netboot.dhcp.bootinfo import NO_BOOT, BootInfo
 from netboot.dhcp.decision import Query
@@ -38,8 +40,13 @@ def compose(
 ) -> Message:
     """A reply to the query's message.  Whatever the client put into siaddr, sname and file does not come back."""
     asked = query.message
-    head = dict([opt.MESSAGE_TYPE.write(kind), opt.SERVER_ID.write(query.server_id)])
-    echoed = {code: asked.options[code] for code in _ECHOED if asked.options.get(code)}
+    values = {opt.MESSAGE_TYPE.code: _KINDS[kind], opt.SERVER_ID.code: query.server_id.packed}
+    if options is not None:
+        values.update(options)
+    values.update(boot.options)
+    for code in _ECHOED:
+        if echoed := asked.options.get(code):
+            values[code] = echoed
     reply = Message(
         op=Op.REPLY,
         htype=asked.htype,
@@ -53,15 +60,17 @@ def compose(
         giaddr=asked.giaddr,
         chaddr=asked.chaddr,
         file=boot.file,
-        options=head | dict(options or {}) | dict(boot.options) | echoed,
+        options=values,
     )
     return _fit(reply, size_limit(asked, query.policy.mtu))
 
 
+_KINDS = {kind: bytes((kind,)) for kind in MessageType}
 _ECHOED = (opt.CLIENT_ID.code, opt.RELAY_INFO.code)  # RFC 6842, RFC 3046
 
 
-def lease_options(query: Query, lease_time_s: int) -> dict[int, bytes]:
+@lru_cache(maxsize=1024)
+def lease_options(lease_time_s: int) -> Mapping[int, bytes]:
     """51, 58 and 59: T1 at half, T2 at seven eighths of the lease (RFC 2131 section 4.4.5)."""
     return dict(
         [
@@ -78,16 +87,16 @@ def lease_time(query: Query, offered_s: int) -> int:
     return offered_s if asked is None else max(min(asked, offered_s), min(_LEAST_LEASE_S, offered_s))
 
 
-def network_options(query: Query) -> dict[int, bytes]:
+def network_options(query: Query) -> Mapping[int, bytes]:
     """The subnet's settings that the client asked for, in its order; all of them when it named none.
 
     The mask always goes along, and before the router (RFC 2132 section 3.3).
     """
-    values = _network_values(query)
-    asked = opt.PARAMETER_LIST.read(query.message.options)
-    order: Iterable[int] = values if asked is None else (code for code in asked if code in values)
-    mask = opt.SUBNET_MASK.code
-    return {code: values[code] for code in (mask, *order) if code in values}
+    subnet = query.policy.subnet
+    if subnet is None:
+        return {}
+    name = query.client.name if query.client else None
+    return _network_options(subnet, name, opt.PARAMETER_LIST.read(query.message.options))
 
 
 def size_limit(asked: Message, mtu: int) -> int:
@@ -96,10 +105,16 @@ def size_limit(asked: Message, mtu: int) -> int:
     return min(max(claimed, _LEAST_PACKET), mtu) - _IP_AND_UDP
 
 
-def _network_values(query: Query) -> dict[int, bytes]:
-    subnet = query.policy.subnet
-    if subnet is None:
-        return {}
+@lru_cache(maxsize=4096)
+def _network_options(subnet: Subnet, hostname: str | None, asked: bytes | None) -> Mapping[int, bytes]:
+    """Machines of one make ask for the same, so this is mostly looked up."""
+    values = _network_values(subnet, hostname)
+    order: Iterable[int] = values if asked is None else (code for code in asked if code in values)
+    mask = opt.SUBNET_MASK.code
+    return {code: values[code] for code in (mask, *order) if code in values}
+
+
+def _network_values(subnet: Subnet, hostname: str | None) -> dict[int, bytes]:
     pairs = [
         opt.SUBNET_MASK.write(subnet.network.netmask),
         opt.BROADCAST.write(subnet.network.broadcast_address),
@@ -110,8 +125,8 @@ def _network_values(query: Query) -> dict[int, bytes]:
         pairs.append(opt.DNS.write(subnet.dns))
     if subnet.domain:
         pairs.append(opt.DOMAIN.write(subnet.domain.encode("ascii")))
-    if query.client:
-        pairs.append(opt.HOSTNAME.write(query.client.name.encode("ascii")))
+    if hostname:
+        pairs.append(opt.HOSTNAME.write(hostname.encode("ascii")))
     return dict(pairs)
 
 

@@ -46,7 +46,7 @@ def _selecting(query: Query, subnet: Subnet) -> Decision:
         return Silence(reason="the REQUEST names no address")
     if why_not := refusal(claim, wanted):
         return nak(query, why_not)
-    return ack(query, subnet, wanted)
+    return ack(query, claim, wanted)
 
 
 def _rebooting(query: Query, subnet: Subnet) -> Decision:
@@ -64,7 +64,7 @@ def _rebooting(query: Query, subnet: Subnet) -> Decision:
         return nak(query, f"this client has {current}, not {wanted}")
     if why_not := None if current == wanted else refusal(claim, wanted):
         return nak(query, why_not)
-    return ack(query, subnet, wanted)
+    return ack(query, claim, wanted)
 
 
 def _extending(query: Query, subnet: Subnet, state: Asking) -> Decision:
@@ -72,10 +72,10 @@ def _extending(query: Query, subnet: Subnet, state: Asking) -> Decision:
     claim = claim_of(query, subnet)
     address = query.message.ciaddr
     if address == current_address(claim):
-        return ack(query, subnet, address)
+        return ack(query, claim, address)
     why_not = refusal(claim, address)
     if query.policy.authoritative and why_not is None:
-        return ack(query, subnet, address)
+        return ack(query, claim, address)
     # A unicast renewal may come through routers from a network that is not ours to judge.
     certain = query.policy.authoritative and (state is Asking.REBINDING or address in subnet.network)
     return nak(query, why_not) if certain and why_not else Silence(reason=f"{address} may be another server's")

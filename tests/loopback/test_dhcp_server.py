@@ -28,7 +28,7 @@ from netboot.errors import NotPermitted, Unavailable
 from netboot.model.event import Event
 from netboot.model.lease import Lease, Pool
 from netboot.model.mac import MacAddress
-from tests.dhcp_kit import LAB, SYSTEM, UEFI, discover, macs, make_policy, packet, selecting
+from tests.dhcp_kit import LAB, SYSTEM, UEFI, discover, holder, macs, make_policy, packet, selecting
 
 SERVER = IPv4Address("127.0.0.1")
 RELAY = IPv4Address("127.0.0.1")
@@ -131,7 +131,7 @@ def test_a_client_gets_its_lease_and_the_relay_its_option_82() -> None:
             ack = await stage.relay.ask(selecting(str(offer.yiaddr), UEFI, server=SERVER))
             assert (ack.type, ack.yiaddr, ack.options[82]) == (MessageType.ACK, offer.yiaddr, RELAYED[82])
             assert list(stage.store.kept) == [offer.yiaddr]
-            assert stage.server.leases.holder(offer.yiaddr, 0.0) == LAB.mac
+            assert holder(stage.server.leases, offer.yiaddr, 0.0) == LAB.mac
             assert [each.kind.value for each in stage.events] == ["discovered", "offered", "acked"]
 
     run(scene())

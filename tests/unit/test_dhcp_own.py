@@ -32,6 +32,7 @@ from tests.dhcp_kit import (
     discover,
     dora,
     extending,
+    holder,
     macs,
     make_policy,
     packet,
@@ -204,7 +205,7 @@ def test_a_reservation_wins_and_moves_the_client_at_its_next_boot() -> None:
     assert isinstance(decision, Reply)
     assert decision.message.yiaddr == RESERVED.address
     # Until it takes it, the old lease stands; then it is given back in the same stroke.
-    assert book.holder(before, NOW) == MAC
+    assert holder(book, before, NOW) == MAC
     taken = ask(selecting("10.9.0.7"), policy)
     assert [(str(each.address), each.state) for each in taken.leases] == [
         (str(before), LeaseState.RELEASED),

@@ -20,6 +20,7 @@ from tests.dhcp_kit import (
     ask,
     discover,
     extending,
+    holder,
     make_policy,
     packet,
     rebooting,
@@ -123,9 +124,9 @@ def test_a_running_machine_keeps_its_address_when_its_reservation_moves() -> Non
 def test_another_servers_offer_ends_our_hold() -> None:
     policy = make_policy()
     offered = reply(discover(), policy).yiaddr
-    assert policy.leases.holder(offered, NOW) == MAC
+    assert holder(policy.leases, offered, NOW) == MAC
     silence(selecting("10.9.0.30", server=IPv4Address("10.9.0.99")), policy)
-    assert policy.leases.holder(offered, NOW) is None
+    assert holder(policy.leases, offered, NOW) is None
 
 
 def test_a_nak_carries_nothing_but_what_it_must() -> None:
