@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, and_, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, and_, delete, func, insert, or_, select, text
 
 from netboot.errors import NotFound
 from netboot.model.boot import Boot
@@ -61,9 +61,11 @@ class EventRepository:
         if not batch:
             return ()
         with writing(self._engine) as connection:
-            placed = _open_boots(connection, batch)
-            ids = _add(connection, events, [_values(event) for event in placed])
-        return tuple(dataclasses.replace(event, id=id) for event, id in zip(placed, ids, strict=True))
+            numbers = _open_boots(connection, batch)
+            rows = [_values(event, boot) for event, boot in zip(batch, numbers, strict=True)]
+            ids = _add(connection, events, rows)
+        written = zip(batch, numbers, ids, strict=True)
+        return tuple(dataclasses.replace(event, boot=boot, id=id) for event, boot, id in written)
 
     def after(self, id: int, *, limit: int = 1000, only: EventFilter = EVERYTHING) -> tuple[Event, ...]:
         """The first `limit` events with a greater id, oldest first."""
@@ -100,11 +102,9 @@ class EventRepository:
 
     def latest_boots(self, macs: Collection[MacAddress]) -> dict[MacAddress, Boot]:
         """The last boot of each of these clients, without those that never booted."""
-        last = (
-            select(func.max(boots.c.id))
-            .where(boots.c.mac.in_([str(mac) for mac in macs]), boots.c.id.in_(select(events.c.boot)))
-            .group_by(boots.c.mac)
-        )
+        started = select(events.c.id).where(events.c.boot == boots.c.id).exists()
+        wanted = boots.c.mac.in_([str(mac) for mac in macs])
+        last = select(func.max(boots.c.id)).where(wanted, started).group_by(boots.c.mac)
         with reading(self._engine) as connection:
             return {boot.mac: boot for boot in _load(connection, list(connection.scalars(last)))}
 
@@ -125,34 +125,36 @@ class EventRepository:
 
 
 def _add(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
-    """Insert rows and return their numbers, in the rows' order.
+    """Insert rows and return their numbers, in the rows' order."""
+    if connection.dialect.name != "sqlite":
+        numbered = insert(table).returning(table.c.id, sort_by_parameter_order=True)
+        return connection.scalars(numbered, rows).all()
+    # Nobody else writes while we do, so the numbers can be told beforehand: with RETURNING each row is a statement.
+    last = connection.scalar(_LAST_NUMBER, {"name": table.name}) or 0
+    numbers = range(last + 1, last + 1 + len(rows))
+    connection.execute(insert(table), [{**row, "id": number} for row, number in zip(rows, numbers, strict=True)])
+    return numbers
 
-    SQLite numbers the rows of one statement as they stand; SQLAlchemy, not sure of that, would send them one by one.
-    """
-    statement = insert(table)
-    if connection.dialect.name == "sqlite":
-        return sorted(connection.scalars(statement.returning(table.c.id), rows))
-    return connection.scalars(statement.returning(table.c.id, sort_by_parameter_order=True), rows).all()
+
+# Where SQLite keeps the last number of each AUTOINCREMENT (https://sqlite.org/autoinc.html).
+_LAST_NUMBER = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
 
 
-def _open_boots(connection: Connection, batch: Sequence[Event]) -> list[Event]:
-    """The events with real numbers for the boots that begin with them."""
-    begun: dict[int | None, str] = {
-        each.boot: str(each.mac) for each in batch if each.boot is not None and each.boot < 0
-    }
+def _open_boots(connection: Connection, batch: Sequence[Event]) -> list[int | None]:
+    """The number of each event's boot, after opening those that begin with this batch."""
+    begun = {event.boot: str(event.mac) for event in batch if event.boot is not None and event.boot < 0}
     if not begun:
-        return list(batch)
-    numbers = _add(connection, boots, [{"mac": mac} for mac in begun.values()])
-    opened = dict(zip(begun, numbers, strict=True))
-    return [dataclasses.replace(event, boot=opened.get(event.boot, event.boot)) for event in batch]
+        return [event.boot for event in batch]
+    opened = dict(zip(begun, _add(connection, boots, [{"mac": mac} for mac in begun.values()]), strict=True))
+    return [event.boot if event.boot is None else opened.get(event.boot, event.boot) for event in batch]
 
 
-def _values(event: Event) -> dict[str, Any]:
+def _values(event: Event, boot: int | None) -> dict[str, Any]:
     return {
         "at": event.at,
         "kind": event.kind.value,
         "mac": str(event.mac) if event.mac else None,
-        "boot": event.boot,
+        "boot": boot,
         "details": dict(event.details),
     }
 
