@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from netboot.model.names import LATEST, VersionRef, parse_image_name
 STAGING = ".staging"
 
 _CHUNK = 4 << 20
+# A file system's clock ticks every few milliseconds: what changed just now may change again without a new time.
+_SETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +44,16 @@ class Staging:
 
 
 class ImageStore:
-    """The versions below one directory.  Nothing is kept in memory but manifests that were read, which never change."""
+    """The versions below one directory.
+
+    Nothing is kept in memory but manifests, which never change, and what folders held when they last changed: other
+    processes publish versions too, and every packet of a booting client asks for one.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._read: dict[Path, tuple[int, Version]] = {}
+        self._read: dict[tuple[str, int], tuple[int, str, Version]] = {}
+        self._listed: dict[str, tuple[int, str, tuple[int, ...]]] = {}
 
     def list(self) -> tuple[Version, ...]:
         """Every version, by image and number.  A manifest that cannot be read is an error, not an absence."""
@@ -137,19 +145,27 @@ class ImageStore:
                 )
 
     def _numbers(self, image: str) -> tuple[int, ...]:
-        return tuple(sorted(int(name) for name in _names_in(self._directory / image) if _is_number(name)))
+        known = self._listed.get(image)
+        if known is not None and known[0] == _changed_at(known[1]):
+            return known[2]
+        folder = str(self._directory / image)
+        stamp = _changed_at(folder)
+        numbers = tuple(sorted(int(name) for name in _names_in(self._directory / image) if _is_number(name)))
+        if stamp is not None and time.time_ns() - stamp > _SETTLED_NS:
+            self._listed[image] = stamp, folder, numbers
+        return numbers
 
     def _load(self, image: str, number: int) -> Version:
+        known = self._read.get((image, number))
+        if known is not None and known[0] == _changed_at(known[1]):
+            return known[2]
         file = self._directory / image / str(number) / FILE_NAME
         try:
             stamp = file.stat().st_mtime_ns
-            known = self._read.get(file)
-            if known and known[0] == stamp:
-                return known[1]
             version = _read_version(file, image, number)
         except (OSError, InvalidInput) as error:
             raise _unreadable(file, error) from error
-        self._read[file] = (stamp, version)
+        self._read[image, number] = stamp, str(file), version
         return version
 
 
@@ -190,11 +206,19 @@ def _unreadable(file: Path, error: OSError | InvalidInput) -> NetbootError:
 def _names_in(folder: Path) -> list[str]:
     """The names in `folder`; none where there is no folder."""
     try:
-        return os.listdir(folder)  # noqa: PTH208 - asked with every packet, and a Path for each name costs more
+        return os.listdir(folder)  # noqa: PTH208 - names are all that is asked for
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise _unreadable(folder, error) from error
+
+
+def _changed_at(path: str) -> int | None:
+    """The time of the last change in nanoseconds, None when it cannot be told."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116 - asked with every packet, and a Path costs three times as much
+    except OSError:
+        return None
 
 
 def _is_number(name: str) -> bool:
