@@ -1,8 +1,8 @@
 """The edge: packets in, `answer`, leases to disk, packets out.
 
 Group commit: drain the sockets, answer all, write all changed leases in one transaction, then send.  There is no
-timer: a batch is what arrived while the last one was written.  Replies that change no durable lease are sent at
-once.  A packet that cannot be read or answered costs a line in the log, never the loop.
+timer: a batch is what was answered while the last one was written.  Replies that change no durable lease are sent
+at once.  A packet that cannot be read or answered costs a line in the log, never the loop.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # Packets of one port in one batch: bounds how long other work on the loop waits, some 20 ms.
 _BATCH = 256
+# So many leases may wait for the one write that is under way; then we read no more until it has ended.
+_WAITING = 4096
 # What clients can provoke at will is told once a minute: a full pool, a packet that breaks us, a dead address.
 _REPEAT_S = 60.0
 
@@ -53,6 +55,7 @@ class DhcpServer:
         self._clock = clock
         self._book = LeaseBook()
         self._link: Link | None = None
+        self._waiting = Batch()
         self._writing: asyncio.Task[None] | None = None
         self._told_at: dict[str, float] = {}
 
@@ -82,6 +85,7 @@ class DhcpServer:
         if self._writing is not None:
             await self._writing
         link.close()
+        self._waiting = Batch()
 
     def _listen(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
@@ -94,14 +98,20 @@ class DhcpServer:
             loop.remove_reader(sock)
 
     def _on_readable(self, link: Link) -> None:
-        batch = self._drain(link)
-        if batch.leases:
+        self._drain(link)
+        if not self._waiting.leases:
+            return
+        if self._writing is None:
+            self._writing = asyncio.get_running_loop().create_task(self._write(link))
+        elif len(self._waiting.leases) >= _WAITING:
             self._pause(link)
-            self._writing = asyncio.get_running_loop().create_task(self._write(link, batch))
 
-    async def _write(self, link: Link, batch: Batch) -> None:
-        """Write and send, as long as something arrived while we wrote."""
-        while batch.leases:
+    async def _write(self, link: Link) -> None:
+        """Write and send, as long as something was answered while we wrote."""
+        while self._waiting.leases:
+            batch, self._waiting = self._waiting, Batch()
+            if self._link is link:
+                self._listen(link)
             try:
                 await asyncio.to_thread(self._store.commit, batch.leases)
             except Exception as error:
@@ -113,19 +123,16 @@ class DhcpServer:
             else:
                 self._send(link, batch.replies)
                 self._tell(batch.events)
-            batch = self._drain(link) if self._link is link else Batch()
         self._writing = None
-        if self._link is link:
-            self._listen(link)
 
-    def _drain(self, link: Link) -> Batch:
-        """Answer what has arrived; send what needs no writing, return what does."""
-        now, batch = self._clock(), Batch()
+    def _drain(self, link: Link) -> None:
+        """Answer what has arrived; send what needs no writing, and let wait what does."""
+        now, batch = self._clock(), self._waiting
         policy = self._policy()
         if policy is None:
             for _ in link.receive(_BATCH):
                 pass  # or the sockets would stay readable for ever
-            return batch
+            return
         for claim in link.arp_claims():
             take_arp(claim, self._book, now, batch)
         for packet in link.receive(_BATCH):
@@ -140,7 +147,7 @@ class DhcpServer:
                 self._send(link, now_ready)
         if not batch.leases:
             self._tell(batch.events)
-        return batch
+            batch.events.clear()
 
     def _policy(self) -> Policy | None:
         try:
