@@ -144,10 +144,12 @@ class Site:
         return ScriptContext(server=self.place.address, http_port=self._http_port, export_path=self._export_now)
 
     async def _export(self, version: Version) -> str:
-        return await asyncio.to_thread(self._export_now, version)
+        """Almost always at once; a thread only for the first client of a version that is new."""
+        served = self._parts.exporter.served(version)
+        return served.server_path if served else await asyncio.to_thread(self._export_now, version)
 
     def _export_now(self, version: Version) -> str:
-        return self._parts.exporter.ensure(version).server_path
+        return (self._parts.exporter.served(version) or self._parts.exporter.ensure(version)).server_path
 
     def _owner_of(self, address: IPv4Address) -> MacAddress | None:
         """Who has an address: by our lease, else by what the wire says, as in proxy mode."""

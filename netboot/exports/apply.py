@@ -7,6 +7,7 @@ daemon which versions running clients may hang on.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -32,7 +33,7 @@ class NfsExport:
 class Exporter:
     """Mounts versions below `root` and exports them to `networks` by `backend`.
 
-    Every method blocks and may be called from any thread.
+    Every method but `served` blocks; all may be called from any thread.
     """
 
     def __init__(self, backend: Backend, *, root: Path, networks: Iterable[IPv4Network]) -> None:
@@ -75,6 +76,11 @@ class Exporter:
                 # Remembered only once it is served, so that a retry tries.
                 self._carry_out({**self._exports, version.label: self._mount(version)})
             return NfsExport(str(self._exports[version.label].path))
+
+    def served(self, version: Version) -> NfsExport | None:
+        """Where a version is that is reachable already.  Returns at once, unlike `ensure`: every request asks."""
+        known = self._exports.get(version.label)
+        return NfsExport(str(known.path)) if known is not None and _is_mount(known.path) else None
 
     def serve(self, networks: Iterable[IPv4Network]) -> None:
         """Export to `networks` from now on, what is exported already too; clients of the others lose it."""
@@ -164,3 +170,11 @@ def _unmount(target: Path) -> None:
         # An NFS server may hold it a moment longer; then it goes with its last user.
         with suppress(NetbootError):
             unmount(target, lazy=True)
+
+
+def _is_mount(path: Path) -> bool:
+    """Whether something is mounted there: a mount has another device number than the folder that holds it."""
+    try:
+        return os.stat(path).st_dev != os.stat(path.parent).st_dev  # noqa: PTH116 - asked with every request
+    except OSError:
+        return False

@@ -81,7 +81,7 @@ def respond(request: web.Request, file: BinaryIO, size: int, *, content_type: st
 
 
 def open_file(path: Path) -> BinaryIO:
-    return path.open("rb")
+    return open(path, "rb")  # noqa: PTH123 - Path.open costs twice as much, and ranges come by the thousand
 
 
 def _notice_silence(transport: asyncio.BaseTransport) -> None:
