@@ -50,7 +50,8 @@ class PacketCache:
 
     def chunk(self, content: Content, blksize: int, block: int) -> Chunk:
         """The chunk that holds `block`, one of the file's blocks."""
-        per_chunk = max(1, min(_CHUNK_BLOCKS, _CHUNK_BYTES // blksize))
+        # A power of two, so that no usual window lies across two chunks and costs a call more.
+        per_chunk = 1 << (max(1, min(_CHUNK_BLOCKS, _CHUNK_BYTES // blksize)).bit_length() - 1)
         index = (block - 1) // per_chunk
         key = (content.key, blksize, index)
         if (held := self._chunks.get(key)) is not None:
