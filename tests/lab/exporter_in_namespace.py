@@ -79,10 +79,12 @@ def pid_of(folder: Path) -> int:
 def serves(folder: Path) -> Any:
     version = make_version(folder, 1)
     exporter = make_exporter(folder)
+    before = exporter.served(version)
     export = exporter.ensure(version)
     mount = mounted(Path(export.server_path))
     assert mount is not None
     seen = {
+        "served_before_and_after": [before is not None, exporter.served(version) == export],
         "path": export.server_path,
         "content": (Path(export.server_path) / "number").read_text(),
         "read_only": mount.read_only,

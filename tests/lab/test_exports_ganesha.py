@@ -34,6 +34,7 @@ def test_a_version_is_served_by_nfs_4_alone_and_nothing_stays_afterwards(tmp_pat
     # RFC 5531: accept status 0 is success, 2 means that the server does not speak this version.
     assert observe(tmp_path, "serves") == {
         "path": f"{tmp_path}/exports/tiny/1",
+        "served_before_and_after": [False, True],
         "content": "1",
         "read_only": True,
         "v4": 0,

@@ -163,6 +163,25 @@ def test_offers_go_out_while_nothing_is_being_written() -> None:
     run(scene())
 
 
+def test_offers_go_out_while_leases_are_being_written() -> None:
+    async def scene() -> None:
+        store = Shelf()
+        async with serving(store=store) as stage:
+            writing, asking = macs(2)
+            stage.relay.send(taking(writing, "127.0.1.7"))
+            await stage.relay.silence()
+            offer = await stage.relay.ask(discover(mac=asking))
+            assert (offer.type, offer.mac) == (MessageType.OFFER, asking)
+            stage.relay.send(taking(asking, str(offer.yiaddr)))
+            await stage.relay.silence()
+            store.gate.set()
+            acked = {(await stage.relay.receive()).mac for _ in range(2)}
+            assert acked == {writing, asking}
+            assert store.commits == [1, 1]
+
+    run(scene())
+
+
 def test_a_lease_that_cannot_be_written_is_not_acked_and_the_next_try_is(caplog: pytest.LogCaptureFixture) -> None:
     async def scene() -> None:
         async with serving() as stage:

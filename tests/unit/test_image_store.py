@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -53,6 +54,17 @@ def test_versions_count_from_1_and_the_newest_is_the_latest(store: ImageStore) -
     assert find(store, "debian:1") == first
     assert find(store, "debian:3") is None
     assert store.list() == (first, second)
+
+
+def test_what_another_process_publishes_is_seen_though_the_folder_was_listed_before(store: ImageStore) -> None:
+    publish(store)
+    folder = store._directory / "debian"
+    os.utime(folder, (1_000_000_000, 1_000_000_000))  # long settled, so that the listing is kept
+    assert find(store, "debian") == find(store, "debian:1")
+    theirs = publish(ImageStore(store._directory))
+    assert find(store, "debian") == theirs
+    shutil.rmtree(folder / "2")
+    assert find(store, "debian:2") is None
 
 
 def test_ten_comes_after_nine(store: ImageStore) -> None:
