@@ -83,6 +83,10 @@ class Interface:
     )
 
 
+# What one DHCP option of 255 bytes holds: addresses of four bytes; routes of up to nine, and the default route.
+_MOST_ADDRESSES, _MOST_ROUTES = 63, 27
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
     """`[[subnet]]`: a network that we serve, and what its clients are told about it."""
@@ -92,8 +96,21 @@ class Subnet:
     router: IPv4Address | None = setting(None, values.address, "The default gateway that clients are told.")
     dns: tuple[IPv4Address, ...] = setting((), values.many(values.address), "The name servers that clients are told.")
     domain: str | None = setting(None, values.domain, "The DNS domain that clients are told.")
+    routes: tuple[tuple[IPv4Network, IPv4Address], ...] = setting(
+        (), values.many(values.route), 'Further routes that clients are told, as "10.20.0.0/16 via 10.9.0.254".'
+    )
     lease_time_s: int = setting(
         43200, values.whole(300, 31_536_000), "How long an address is lent; clients renew at half of it."
+    )
+    authoritative: bool = setting(
+        True,
+        values.boolean,
+        "Whether nobody else lends addresses here, so that a client with a foreign one is told to give it up.",
+    )
+    rapid_commit: bool = setting(
+        False,
+        values.boolean,
+        "Whether a client that asks for it gets its lease in two packets; its address is not probed.",
     )
 
     def __post_init__(self) -> None:
@@ -101,6 +118,10 @@ class Subnet:
             raise InvalidInput(f"pool {self.pool.first}-{self.pool.last} is not within {self.network}")
         if self.router and self.router not in self.network:
             raise InvalidInput(f"router {self.router} is not within {self.network}")
+        if len(self.dns) > _MOST_ADDRESSES:
+            raise InvalidInput(f"dns lists {len(self.dns)} servers; one DHCP option holds {_MOST_ADDRESSES}")
+        if len(self.routes) > _MOST_ROUTES:
+            raise InvalidInput(f"routes lists {len(self.routes)}; one DHCP option holds {_MOST_ROUTES} in any case")
 
     def __hash__(self) -> int:
         return hash(self.network)  # enough to tell subnets apart, and asked for with every packet

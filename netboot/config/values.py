@@ -110,6 +110,14 @@ def pool(value: Any) -> Pool:
     return found
 
 
+def route(value: Any) -> tuple[IPv4Network, IPv4Address]:
+    """A destination and the gateway that leads there."""
+    destination, via, gateway = text(value).partition(" via ")
+    if not via:
+        raise InvalidInput("must be a network and its gateway, as 10.20.0.0/16 via 10.9.0.254")
+    return network(destination.strip()), address(gateway.strip())
+
+
 def interface_name(value: Any) -> str:
     """A name that the kernel would accept for a link: at most 15 bytes, no blank, no slash."""
     name = text(value)

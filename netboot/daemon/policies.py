@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -14,6 +15,8 @@ from netboot.images.store import ImageStore
 from netboot.model.mac import MacAddress
 from netboot.store import ClientDirectory
 from netboot.system.links import Link
+
+log = logging.getLogger(__name__)
 
 
 class Reservations(Mapping[IPv4Address, MacAddress]):
@@ -47,10 +50,13 @@ class Place:
     address: IPv4Address
     other_addresses: frozenset[IPv4Address]
     subnet: Subnet
+    mtu: int = 1500
 
 
 def place_of(interface: Interface, link: Link, config: Config) -> Place:
     """Raises `Unavailable` for an interface without the address it needs, `InvalidInput` for one without a subnet."""
+    if not link.up:
+        log.warning("interface %s is down, so nobody is served there: ip link set %s up", link.name, link.name)
     own = [each.ip for each in link.addresses]
     address = interface.address or link.address
     if address is None:
@@ -76,6 +82,7 @@ def place_of(interface: Interface, link: Link, config: Config) -> Place:
         address=address,
         other_addresses=frozenset(own) - {address},
         subnet=subnet,
+        mtu=link.mtu,
     )
 
 
@@ -102,6 +109,8 @@ def dhcp_policy(place: Place, *, boot: BootPolicy, clients: ClientDirectory, htt
         boot=boot,
         subnet=place.subnet if place.interface.dhcp is DhcpMode.OWN else None,
         reservations=Reservations(clients),
+        authoritative=place.subnet.authoritative,
+        mtu=place.mtu,
     )
 
 

@@ -11,7 +11,7 @@ from netboot.dhcp import options as opt
 from netboot.dhcp.allocate import HOLD_S, Claim, current_address
 from netboot.dhcp.bootinfo import NO_BOOT, BootInfo, Denial
 from netboot.dhcp.decision import Query, Reply
-from netboot.dhcp.message import ETHERNET, MessageType
+from netboot.dhcp.message import ETHERNET, ZERO, MessageType
 from netboot.dhcp.reply import compose, lease_options, lease_time, network_options
 from netboot.model.event import Event, EventKind
 from netboot.model.lease import Lease, LeaseState
@@ -36,8 +36,11 @@ def claim_of(query: Query, subnet: Subnet) -> Claim:
     )
 
 
-def ack(query: Query, claim: Claim, address: IPv4Address) -> Reply:
-    """Lend `address`, and give back whatever other address the client had here."""
+def ack(query: Query, claim: Claim, address: IPv4Address, *, rapid: bool = False) -> Reply:
+    """Lend `address`, and give back whatever other address the client had here.
+
+    `rapid` answers a DISCOVER at once (RFC 4039).
+    """
     subnet = claim.subnet
     name = bootinfo.boot_name(query)
     lease = Lease(
@@ -52,9 +55,9 @@ def ack(query: Query, claim: Claim, address: IPv4Address) -> Reply:
         query,
         MessageType.ACK,
         yiaddr=address,
-        ciaddr=query.message.ciaddr,
+        ciaddr=ZERO if rapid else query.message.ciaddr,
         boot=boot_fields(query, name),
-        options=lease_fields(query, subnet),
+        options={**lease_fields(query, subnet), **({opt.RAPID_COMMIT: b""} if rapid else {})},
     )
     text = str(address)
     return Reply(

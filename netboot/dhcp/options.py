@@ -126,15 +126,17 @@ RELAY_INFO = Option(82, "relay agent information", RAW)
 ARCH = Option(93, "client architecture", WORDS)
 NETWORK_INTERFACE = Option(94, "network interface", RAW)
 MACHINE_ID = Option(97, "machine identifier", RAW)
+RAPID_COMMIT = 80  # RFC 4039: it stands for itself and holds nothing, which no other option of ours does
 SUBNET_SELECTION = Option(118, "subnet selection", ADDRESS)
 CLASSLESS_ROUTES = Option(121, "classless routes", ROUTES)
 IPXE = Option(175, "iPXE", RAW)
+MS_CLASSLESS_ROUTES = Option(249, "classless routes, Microsoft's number", ROUTES)
 
 _ALL: tuple[Option[Any], ...] = (
     *(SUBNET_MASK, ROUTER, DNS, HOSTNAME, DOMAIN, BROADCAST, VENDOR, REQUESTED_ADDRESS, LEASE_TIME, MESSAGE_TYPE),
     *(SERVER_ID, PARAMETER_LIST, ERROR_TEXT, MAX_SIZE, RENEWAL_TIME, REBINDING_TIME, VENDOR_CLASS, CLIENT_ID),
     *(TFTP_SERVER, BOOT_FILE, USER_CLASS, RELAY_INFO, ARCH, NETWORK_INTERFACE, MACHINE_ID, SUBNET_SELECTION),
-    *(CLASSLESS_ROUTES, IPXE),
+    *(CLASSLESS_ROUTES, IPXE, MS_CLASSLESS_ROUTES),
 )
 REGISTRY: Mapping[int, Option[Any]] = {each.code: each for each in _ALL}
 

@@ -13,7 +13,7 @@ from netboot.dhcp import bootinfo, relay
 from netboot.dhcp import options as opt
 from netboot.dhcp.allocate import NoAddress, choose_address, current_address
 from netboot.dhcp.decision import Decision, Query, Reply, Silence
-from netboot.dhcp.grant import boot_fields, claim_of, client_id_of, hold, is_new, lease_fields
+from netboot.dhcp.grant import ack, boot_fields, claim_of, client_id_of, hold, is_new, lease_fields
 from netboot.dhcp.message import MessageType
 from netboot.dhcp.reply import compose, network_options
 from netboot.dhcp.requests import answer_request
@@ -42,6 +42,9 @@ def _offer(query: Query, subnet: Subnet) -> Decision:
     name = bootinfo.boot_name(query)
     seen = bootinfo.discovery_events(query, name)
     address = choose_address(claim, opt.REQUESTED_ADDRESS.read(query.message.options))
+    if not isinstance(address, NoAddress) and subnet.rapid_commit and opt.RAPID_COMMIT in query.message.options:
+        committed = ack(query, claim, address, rapid=True)
+        return replace(committed, events=(*seen, *committed.events))
     if isinstance(address, NoAddress):
         full = query.event(EventKind.POOL_EXHAUSTED, reason=address.reason, interface=query.policy.interface)
         return Silence(reason=address.reason, events=(*seen, full))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from netboot.config import Subnet
 from netboot.dhcp import options as opt
@@ -25,7 +25,14 @@ _LEAST_PACKET, _IP_AND_UDP = 576, 28
 _LEAST_LEASE_S = 600
 
 # What `fit` may leave out, the least important first.
-_SPARE = (opt.BROADCAST.code, opt.DOMAIN.code, opt.HOSTNAME.code, opt.DNS.code, opt.ROUTER.code)
+_SPARE = (
+    opt.MS_CLASSLESS_ROUTES.code,
+    opt.BROADCAST.code,
+    opt.DOMAIN.code,
+    opt.HOSTNAME.code,
+    opt.DNS.code,
+    opt.ROUTER.code,
+)
 
 
 def compose(
@@ -65,6 +72,8 @@ def compose(
     return _fit(reply, size_limit(asked, query.policy.mtu))
 
 
+_ROUTES = (opt.CLASSLESS_ROUTES.code, opt.MS_CLASSLESS_ROUTES.code)
+_ANYWHERE = IPv4Network("0.0.0.0/0")
 _KINDS = {kind: bytes((kind,)) for kind in MessageType}
 _ECHOED = (opt.CLIENT_ID.code, opt.RELAY_INFO.code)  # RFC 6842, RFC 3046
 
@@ -109,7 +118,9 @@ def size_limit(asked: Message, mtu: int) -> int:
 def _network_options(subnet: Subnet, hostname: str | None, asked: bytes | None) -> Mapping[int, bytes]:
     """Machines of one make ask for the same, so this is mostly looked up."""
     values = _network_values(subnet, hostname)
-    order: Iterable[int] = values if asked is None else (code for code in asked if code in values)
+    # Routes only to who asks for them: a client that knows them ignores the router (RFC 3442).
+    unasked = (code for code in values if code not in _ROUTES)
+    order: Iterable[int] = unasked if asked is None else (code for code in asked if code in values)
     mask = opt.SUBNET_MASK.code
     return {code: values[code] for code in (mask, *order) if code in values}
 
@@ -125,6 +136,9 @@ def _network_values(subnet: Subnet, hostname: str | None) -> dict[int, bytes]:
         pairs.append(opt.DNS.write(subnet.dns))
     if subnet.domain:
         pairs.append(opt.DOMAIN.write(subnet.domain.encode("ascii")))
+    if subnet.routes:
+        routes = subnet.routes if subnet.router is None else (*subnet.routes, (_ANYWHERE, subnet.router))
+        pairs += [opt.CLASSLESS_ROUTES.write(routes), opt.MS_CLASSLESS_ROUTES.write(routes)]
     if hostname:
         pairs.append(opt.HOSTNAME.write(hostname.encode("ascii")))
     return dict(pairs)

@@ -35,6 +35,7 @@ class Link:
     name: str
     mac: bytes
     up: bool
+    mtu: int
     addresses: tuple[IPv4Interface, ...]
 
     @property
@@ -122,6 +123,7 @@ class Links:
             name=link.get("ifname"),
             mac=bytes.fromhex((link.get("address") or "").replace(":", "")),
             up=bool(link["flags"] & IFF_UP),
+            mtu=int(link.get("mtu")),
             addresses=tuple(addresses),
         )
 
