@@ -241,8 +241,19 @@ def _loader_failed(event: Event, reached: EventKind | None) -> Verdict:
     )
 
 
+def _loops(event: Event, reached: EventKind | None) -> Verdict:
+    file, times = _said(event, "file", "the same file"), _said(event, "times", "several")
+    return Verdict(
+        outcome=Outcome.FAILED,
+        reached=reached,
+        missing=K.SCRIPT_SENT if reached is None or _POSITION[reached] < _POSITION[K.SCRIPT_SENT] else K.KERNEL_SENT,
+        cause=f"the client fetched {file} {times} times within a minute: each time it ends where it began",
+        hint="what it fetched does not suit it; try another loader: netboot client set NAME --loader grub or pxelinux",
+    )
+
+
 def _said(event: Event, key: str, otherwise: str) -> str:
     return str(event.details.get(key) or otherwise)
 
 
-_FAILURES = {K.DENIED: _denied, K.ROOT_FAILED: _root_failed, K.LOADER_FAILED: _loader_failed}
+_FAILURES = {K.DENIED: _denied, K.ROOT_FAILED: _root_failed, K.LOADER_FAILED: _loader_failed, K.LOADER_LOOPS: _loops}

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from netboot.boot.choose import BootPolicy, choose
+from netboot.boot.loops import LoopWatch
 from netboot.boot.progress import begins_boot
 from netboot.config import Config
 from netboot.config.paths import DataDir
@@ -16,6 +17,7 @@ from netboot.errors import NetbootError
 from netboot.exports.apply import Exporter
 from netboot.exports.detect import make_backend
 from netboot.images.store import ImageStore
+from netboot.model.event import Event
 from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
@@ -45,8 +47,13 @@ class Parts:
     leases: LeaseRepository
     events: EventRepository
     recorder: EventRecorder
+    loops: LoopWatch
     exporter: Exporter
     secret: bytes
+
+    def tell(self, event: Event) -> None:
+        """Record a client's event, and an alarm with it when it goes in a circle; from any thread, without waiting."""
+        self.loops.record(event)
 
     def boot_policy(self, config: Config) -> BootPolicy:
         return boot_policy(config, clients=self.clients, versions=self.versions, secret=self.secret)
@@ -95,6 +102,7 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
             leases=LeaseRepository(engine),
             events=events,
             recorder=recorder,
+            loops=LoopWatch(recorder.record),
             exporter=exporter,
             secret=installation_secret(engine),
         )

@@ -100,7 +100,7 @@ class Site:
                 self.place, boot=self._settings().boot, clients=self._parts.clients, http_port=self._http_port
             ),
             self._parts.leases,
-            self._parts.recorder.record,
+            self._parts.tell,
         )
         await dhcp.start()
         self._dhcp = dhcp
@@ -127,7 +127,7 @@ class Site:
             choose=self._choose,
             render=self._render,
             export=self._export,
-            record=self._parts.recorder.record,
+            record=self._parts.tell,
             find_loader=find_loader,
             owner_of=self._owner_of,
             clock=time.time,
@@ -158,4 +158,4 @@ class Site:
     def _tell_transfer(self, transfer: TransferEvent) -> None:
         event = boot_event(transfer, at=time.time(), owner_of=self._owner_of)
         if event is not None:
-            self._parts.recorder.record(event)
+            self._parts.tell(event)

@@ -29,6 +29,7 @@ class EventKind(StrEnum):
     DENIED = "denied"
     REFUSED = "refused"
     LOADER_FAILED = "loader-failed"
+    LOADER_LOOPS = "loader-loops"
     TRANSFER_FAILED = "transfer-failed"
     ROOT_RETRIED = "root-retried"
     ROOT_FAILED = "root-failed"

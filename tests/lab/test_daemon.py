@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from netboot.boot.loops import TIMES
 from netboot.lab.process import Child, import_path
+from netboot.system.commands import run
 from tests.kit import MAC
 from tests.lab.dhcp_wire import BRIDGE, make_wire, plug_in, wait_for
 
@@ -84,6 +86,26 @@ def test_modes_are_switched_by_a_reload_and_a_bad_file_changes_nothing(tmp_path:
     daemon.says("dhcp proxy)")
     assert daemon.child.stop() == 0
     assert "Traceback" not in daemon.log
+
+
+def test_a_machine_that_fetches_its_loader_over_and_over_is_told_of(tmp_path: Path) -> None:
+    make_wire()
+    guest = plug_in("guest", MAC)
+    daemon = Daemon(tmp_path, "own")
+    guest.udhcpc()
+    for _ in range(TIMES):
+        fetch = ("atftp", "-g", "-r", "ipxe/snponly.efi", "-l", str(tmp_path / "loader"), "10.9.0.1")
+        run(guest.argv(*fetch))
+    netboot = [sys.executable, "-m", "netboot", "--data-dir", str(tmp_path / "data"), "events", "--json"]
+
+    def told() -> list[str]:
+        lines = run(netboot, env={"PYTHONPATH": import_path()}).stdout
+        return [line for line in lines.splitlines() if "loader-loops" in line]
+
+    (alarm,) = wait_for(told, "the alarm")
+    assert str(MAC) in alarm
+    assert "ipxe/snponly.efi" in alarm
+    assert daemon.child.stop() == 0
 
 
 def test_a_second_daemon_on_the_same_data_is_refused_and_harms_nothing(tmp_path: Path) -> None:
