@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,12 +82,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NetbootError as error:
         return _tell(error, as_json="--json" in words)
     except OSError as error:
+        _give_up_on_stdout()
         return _tell(_system_error(error), as_json="--json" in words)
     except typer.Abort:
         return 130
     except typer.TyperException as error:
         return _tell(_usage_error(error), as_json="--json" in words)
     return code if isinstance(code, int) else 0
+
+
+def _give_up_on_stdout() -> None:
+    """If it takes no more, drop what it still holds, or Python complains at its end and exits with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _system_error(error: OSError) -> NetbootError:
