@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about ciphers that scapy loads and we do not use
     from scapy.layers.dhcp import BOOTP, DHCP
     from scapy.layers.inet import IP, UDP
+    from scapy.layers.inet6 import IPv6
     from scapy.layers.l2 import Ether
+    from scapy.layers.tftp import TFTP
     from scapy.utils import PcapReader
 
 __all__ = [
     "BOOTP",
     "DHCP",
-    "dhcp_payloads",
+    "IP",
+    "TFTP",
+    "UDP",
+    "Ether",
+    "IPv6",
+    "PcapReader",
     "rebuilt",
     "scapy_fields",
     "scapy_ip",
     "scapy_options",
-    "udp_payload_of_frame",
 ]
-
-DHCP_PORTS = {67, 68, 4011}
-
-
-def dhcp_payloads(file: Path) -> Iterator[bytes]:
-    """The UDP payloads to or from DHCP's ports in a capture, by scapy's own reading of the layers below."""
-    with PcapReader(str(file)) as reader:
-        for packet in reader:
-            if packet.haslayer(UDP) and {packet[UDP].sport, packet[UDP].dport} & DHCP_PORTS:
-                yield bytes(packet[UDP].payload)
 
 
 def scapy_fields(payload: bytes) -> dict[str, Any]:
@@ -59,7 +53,3 @@ def rebuilt(packet: bytes) -> bytes:
     parsed = IP(packet)
     del parsed.chksum, parsed[UDP].chksum
     return bytes(parsed)
-
-
-def udp_payload_of_frame(frame: bytes) -> bytes:
-    return bytes(Ether(frame)[UDP].payload)

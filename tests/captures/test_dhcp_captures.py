@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
@@ -16,15 +15,16 @@ from netboot.dhcp.decision import Reply
 from netboot.dhcp.identify import NotBooting, identify
 from netboot.dhcp.message import COOKIE, DecodeError, Message, MessageType, decode, encode
 from netboot.model.request import Arch, BootRequest, Firmware, Stage
-from tests.captures.scapy_kit import dhcp_payloads, scapy_fields, scapy_options, udp_payload_of_frame
+from tests.captures.files import datagrams, names, payloads
+from tests.captures.scapy_kit import scapy_fields, scapy_options
 from tests.dhcp_kit import NOW, SUBNET, UNICAST, arrival, make_policy, reply
 
 ELSEWHERE = replace(SUBNET, network=IPv4Network("192.168.0.0/24"), pool=None, router=None)
 
 
 def read_hex(captures: Path, name: str) -> bytes:
-    raw = bytes.fromhex((captures / "public-hex" / name).read_text(encoding="ascii").strip())
-    return udp_payload_of_frame(raw) if name.endswith(".eth.hex") else raw
+    (datagram,) = datagrams(captures / "public-hex" / name)
+    return datagram.payload
 
 
 def asker(message: Message) -> BootRequest:
@@ -125,20 +125,10 @@ def test_servers_are_not_answered(captures: Path) -> None:
 
 
 def every_payload(captures: Path) -> Iterator[tuple[str, bytes]]:
-    for file in sorted((captures / "public-hex").glob("*.hex")):
-        if "_v6_" not in file.name:
-            yield file.name, read_hex(captures, file.name)
-    for pcap in sorted((captures / "public-pcap").glob("*.pcap*")):
-        if pcap.suffix == ".gz":
-            continue
-        for payload in dhcp_payloads(pcap):
-            yield pcap.name, payload
-
-
-def every_seed(captures: Path) -> Iterator[bytes]:
-    for file in sorted((captures / "fuzz-seeds").rglob("*")):
-        if file.is_file():
-            yield file.read_bytes()
+    """All DHCP payloads but the ten thousand of one flood, which are alike."""
+    for name in names(captures):
+        if not name.endswith(".gz"):
+            yield from ((name, each) for each in payloads(captures / name))
 
 
 def test_we_and_scapy_read_the_same(captures: Path) -> None:
@@ -166,8 +156,7 @@ def test_we_and_scapy_read_the_same(captures: Path) -> None:
 def test_nothing_that_was_ever_captured_breaks_an_answer(captures: Path) -> None:
     answered = 0
     policies = [make_policy(mode=mode, unknown="image:debian") for mode in (DhcpMode.OWN, DhcpMode.PROXY)]
-    payloads = [payload for _, payload in every_payload(captures)]
-    for payload in [*payloads, *every_seed(captures)]:
+    for _, payload in every_payload(captures):
         try:
             message = decode(payload)
         except DecodeError:
@@ -183,16 +172,16 @@ def test_nothing_that_was_ever_captured_breaks_an_answer(captures: Path) -> None
 
 def test_options_that_overflowed_into_the_header_are_read(captures: Path) -> None:
     folder = captures / "public-pcap"
-    both = [decode(each) for each in dhcp_payloads(folder / "suricata-verify-dhcp-option-52-overload-both.pcap")]
+    both = [decode(each) for each in payloads(folder / "suricata-verify-dhcp-option-52-overload-both.pcap")]
     assert both
     assert all(52 not in each.options and each.file == b"" and each.sname == b"" for each in both)
     assert MessageType.DISCOVER in {each.type for each in both}
 
 
 def test_a_wrong_cookie_is_no_dhcp(captures: Path) -> None:
-    payloads = list(dhcp_payloads(captures / "public-pcap" / "zeek-dhcp_bad_cookie_option_retention.pcap"))
+    found = payloads(captures / "public-pcap" / "zeek-dhcp_bad_cookie_option_retention.pcap")
     refused = 0
-    for payload in payloads:
+    for payload in found:
         try:
             decode(payload)
         except DecodeError as error:
@@ -203,19 +192,17 @@ def test_a_wrong_cookie_is_no_dhcp(captures: Path) -> None:
 
 def test_user_classes_and_lease_queries_of_real_clients(captures: Path) -> None:
     folder = captures / "public-pcap"
-    classes = [decode(each) for each in dhcp_payloads(folder / "tcpdump-dhcp-rfc3004.pcap")]
+    classes = [decode(each) for each in payloads(folder / "tcpdump-dhcp-rfc3004.pcap")]
     assert any(77 in each.options for each in classes)
     lease_query = COOKIE + b"\x35\x01\x0a"
-    payloads = [each for each in dhcp_payloads(folder / "tcpdump-dhcp-rfc4388.pcap") if each[236:243] == lease_query]
-    queries = [decode(each) for each in payloads]
+    found = [each for each in payloads(folder / "tcpdump-dhcp-rfc4388.pcap") if each[236:243] == lease_query]
+    queries = [decode(each) for each in found]
     assert queries
     assert not any(isinstance(answer(each, arrival(), make_policy(), NOW), Reply) for each in queries)
 
 
-def test_the_flood_of_requests_leaves_the_server_with_few_words(captures: Path, tmp_path: Path) -> None:
-    flood = tmp_path / "flood.pcap"
-    packed = captures / "public-pcap" / "suricata-verify-dhcp-request-flood.pcap.gz"
-    flood.write_bytes(gzip.decompress(packed.read_bytes()))
+def test_the_flood_of_requests_leaves_the_server_with_few_words(captures: Path) -> None:
+    flood = payloads(captures / "public-pcap" / "suricata-verify-dhcp-request-flood.pcap.gz")
     policy = make_policy()
-    reasons = {answer(decode(each), arrival(), policy, NOW).reason for each in list(dhcp_payloads(flood))[:2000]}
+    reasons = {answer(decode(each), arrival(), policy, NOW).reason for each in flood[:2000]}
     assert 0 < len(reasons) < 50
