@@ -47,9 +47,11 @@ def _netboot(folder: Path) -> Process:
     config = folder / "netboot.toml"
     template = (Path(__file__).with_name("netboot.toml")).read_text()
     config.write_text(
-        template.format(data=data, interface=place.INTERFACE, network=place.NETWORK, first=POOL_FIRST, last=POOL_LAST)
+        template.format(interface=place.INTERFACE, network=place.NETWORK, first=POOL_FIRST, last=POOL_LAST)
     )
-    return Process([sys.executable, "-m", "netboot", "serve", "--config", config], folder / "netboot.log")
+    # Named here, since NETBOOT_DATA_DIR would go before what a file says.
+    argv = [sys.executable, "-m", "netboot", "serve", "--config", config, "--data-dir", data]
+    return Process(argv, folder / "netboot.log")
 
 
 def _publish(store: ImageStore, folder: Path) -> None:
