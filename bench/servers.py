@@ -50,7 +50,7 @@ def _netboot(folder: Path) -> Process:
         template.format(interface=place.INTERFACE, network=place.NETWORK, first=POOL_FIRST, last=POOL_LAST)
     )
     # Named here, since NETBOOT_DATA_DIR would go before what a file says.
-    argv = [sys.executable, "-m", "netboot", "serve", "--config", config, "--data-dir", data]
+    argv: list[str | Path] = [sys.executable, "-m", "netboot", "serve", "--config", config, "--data-dir", data]
     return Process(argv, folder / "netboot.log")
 
 
