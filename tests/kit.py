@@ -8,8 +8,8 @@ from typing import NoReturn
 
 import pytest
 
-from netboot.model.client import LoaderChoice
 from netboot.model.image import Artefact, Digest, Version
+from netboot.model.loader import Loader, LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.target import ImageTarget
 
@@ -34,7 +34,7 @@ def make_version(image: str = "debian", number: int = 1, arch: str = "amd64") ->
     )
 
 
-def make_target(loader: LoaderChoice = LoaderChoice.AUTO) -> ImageTarget:
+def make_target(loader: Loader = LoaderChoice.AUTO) -> ImageTarget:
     """An image target for `MAC` on version debian:1."""
     return ImageTarget(mac=MAC, hostname="a", machine_id="0" * 32, version=make_version(), reason="test", loader=loader)
 

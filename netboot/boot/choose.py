@@ -1,24 +1,35 @@
 """The one resolver: what a client shall boot.
 
 DHCP, TFTP, HTTP, the command line and the dashboard all call `choose`; nobody else decides.  It is a pure
-function of the request and a frozen policy, so two askers can never disagree.
+function of the request and a frozen policy, so two askers can never disagree.  Settings come in layers
+(`netboot.boot.layers`), which also tell whose word it was that holds.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from netboot.boot.loaders import starts
-from netboot.config import UnknownClients, UnknownPolicy
+from netboot.boot.layers import (
+    CLIENT_RECORD,
+    CONFIGURATION,
+    Layer,
+    Settled,
+    client_layer,
+    general_layer,
+    profile_layers,
+    settle,
+)
+from netboot.boot.loaders import is_script_next, loader_name, starts
+from netboot.config import Config, Profile, UnknownClients, UnknownPolicy
 from netboot.errors import NetbootError
-from netboot.model.client import Client, LoaderChoice, RootMode
+from netboot.model.client import Client, RootMode
 from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
-from netboot.model.request import Arch, BootRequest, arch_name
+from netboot.model.request import ANY_ARCH, Arch, BootRequest, arch_name
 from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, MenuTarget
 
 
@@ -39,20 +50,51 @@ class Versions(Protocol):
     def list(self) -> Sequence[Version]: ...
 
 
+class Loaders(Protocol):
+    """What loaders there are to be sent."""
+
+    def has(self, name: str) -> bool: ...
+
+    def remedy(self, name: str) -> str: ...
+
+
+class EveryLoader:
+    """All loaders of the world."""
+
+    def has(self, name: str) -> bool:
+        return True
+
+    def remedy(self, name: str) -> str:
+        return f"nothing, {name} is there"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootPolicy:
     """Everything that a choice depends on.
 
+    `general` is what holds for all clients, known or not, unless a profile or a record says otherwise.
     `machine_id_seed` is the installation's secret, so that machine ids cannot be guessed from MAC addresses.
     """
 
     clients: Clients
     versions: Versions
     unknown: UnknownClients = UnknownClients()
-    kernel_args: tuple[str, ...] = ()
-    upper_size: str = "50%"
-    shell: bool = False
+    general: Layer = Layer(source=CONFIGURATION)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    loaders: Loaders = EveryLoader()
     machine_id_seed: bytes = b""
+
+    @classmethod
+    def of(cls, config: Config, *, clients: Clients, versions: Versions, loaders: Loaders, secret: bytes) -> BootPolicy:
+        return cls(
+            clients=clients,
+            versions=versions,
+            unknown=config.clients.unknown,
+            general=general_layer(config),
+            profiles=config.profile,
+            loaders=loaders,
+            machine_id_seed=secret,
+        )
 
 
 # What a kernel of one architecture can be started by; an arch that is not listed is let through, since
@@ -82,11 +124,22 @@ def choose(request: BootRequest, policy: BootPolicy) -> BootTarget:
     """What the asking client shall boot, with the reason."""
     client = policy.clients.find(request.mac)
     try:
-        target = _unknown(request.mac, policy) if client is None else _known(client, policy)
+        settings = settle(layers_of(client, policy), request.arch)
+        target = _unknown(request.mac, policy, settings) if client is None else _known(client, policy, settings)
     except NetbootError as error:
         hint = error.hint or "see what there is: netboot image list"
         return DeniedTarget(mac=request.mac, known=client is not None, reason=error.message, hint=hint)
-    return _fitting(target, request)
+    return _fitting(target, request, policy.loaders, loader_said_by=settings.sources["loader"])
+
+
+def layers_of(client: Client | None, policy: BootPolicy) -> tuple[Layer, ...]:
+    """Who says what for a client, the general first; None is a client that nobody added.
+
+    Raises `NotFound` for a profile that the configuration does not have.
+    """
+    if client is None:
+        return (policy.general,)
+    return (policy.general, *profile_layers(client, policy.profiles), client_layer(client))
 
 
 def machine_id(mac: MacAddress, seed: bytes) -> str:
@@ -94,7 +147,7 @@ def machine_id(mac: MacAddress, seed: bytes) -> str:
     return hashlib.blake2b(mac.octets, key=seed[:64], digest_size=16, person=b"machine-id").hexdigest()
 
 
-def _known(client: Client, policy: BootPolicy) -> BootTarget:
+def _known(client: Client, policy: BootPolicy, settings: Settled) -> BootTarget:
     if client.image is None:
         return DeniedTarget(
             mac=client.mac,
@@ -112,14 +165,14 @@ def _known(client: Client, policy: BootPolicy) -> BootTarget:
         version=version,
         reason=f"client {client.name} is assigned {client.image}",
         root=client.root,
-        loader=client.loader,
-        upper_size=policy.upper_size,
-        kernel_args=(*version.kernel_args, *policy.kernel_args, *client.kernel_args),
-        shell=policy.shell or client.shell,
+        loader=settings.loader,
+        upper_size=settings.upper_size,
+        kernel_args=(*version.kernel_args, *settings.kernel_args),
+        shell=settings.shell,
     )
 
 
-def _unknown(mac: MacAddress, policy: BootPolicy) -> BootTarget:
+def _unknown(mac: MacAddress, policy: BootPolicy, settings: Settled) -> BootTarget:
     match policy.unknown.policy:
         case UnknownPolicy.NOTHING:
             return DeniedTarget(
@@ -129,25 +182,25 @@ def _unknown(mac: MacAddress, policy: BootPolicy) -> BootTarget:
                 hint=f"add it: netboot client add {mac} --name NAME --image IMAGE",
             )
         case UnknownPolicy.MENU:
-            return _menu(mac, policy)
+            return _menu(mac, policy, settings)
         case UnknownPolicy.IMAGE:
             ref = policy.unknown.image
             version = policy.versions.find(ref) if ref else None
             if ref is None or version is None:
                 return _no_version(mac, ref, known=False)
-            return _anonymous(mac, version, policy, reason=f"unknown clients get {ref}")
+            return _anonymous(mac, version, policy, settings, reason=f"unknown clients get {ref}")
 
 
-def _menu(mac: MacAddress, policy: BootPolicy) -> BootTarget:
+def _menu(mac: MacAddress, policy: BootPolicy, settings: Settled) -> BootTarget:
     newest = {version.image: version for version in policy.versions.list()}
     if not newest:
         return _no_version(mac, None, known=False)
     reason = "unknown clients get a menu"
-    entries = tuple(_anonymous(mac, newest[name], policy, reason=reason) for name in sorted(newest))
+    entries = tuple(_anonymous(mac, newest[name], policy, settings, reason=reason) for name in sorted(newest))
     return MenuTarget(mac=mac, entries=entries, reason=reason)
 
 
-def _anonymous(mac: MacAddress, version: Version, policy: BootPolicy, *, reason: str) -> ImageTarget:
+def _anonymous(mac: MacAddress, version: Version, policy: BootPolicy, settings: Settled, *, reason: str) -> ImageTarget:
     return ImageTarget(
         mac=mac,
         hostname=f"client-{mac.octets.hex()}",
@@ -155,10 +208,10 @@ def _anonymous(mac: MacAddress, version: Version, policy: BootPolicy, *, reason:
         version=version,
         reason=reason,
         root=RootMode.NFS,
-        loader=LoaderChoice.AUTO,
-        upper_size=policy.upper_size,
-        kernel_args=(*version.kernel_args, *policy.kernel_args),
-        shell=policy.shell,
+        loader=settings.loader,
+        upper_size=settings.upper_size,
+        kernel_args=(*version.kernel_args, *settings.kernel_args),
+        shell=settings.shell,
     )
 
 
@@ -175,24 +228,34 @@ def _no_version(mac: MacAddress, ref: VersionRef | None, *, known: bool) -> Deni
     )
 
 
-def _fitting(target: BootTarget, request: BootRequest) -> BootTarget:
-    """Refuse what this machine cannot start before it downloads it: another architecture's kernel, or a loader
-    family that has none for it.  Another loader in its place would start what the admin chose it to avoid."""
+def _fitting(target: BootTarget, request: BootRequest, loaders: Loaders, *, loader_said_by: str) -> BootTarget:
+    """Refuse what this machine cannot start before it downloads it: another architecture's kernel, a loader family
+    that has none for it, or a loader that is not there.  Another loader in its place would start what the admin
+    chose it to avoid."""
     if not isinstance(target, ImageTarget):
         return target
     machine = _MACHINES.get(request.arch)
     if machine not in (None, target.version.arch):
-        return DeniedTarget(
-            mac=target.mac,
-            known=True,
-            reason=f"{target.version.label} is for {target.version.arch}, this client is {machine}",
+        return _refused(
+            target,
+            f"{target.version.label} is for {target.version.arch}, this client is {machine}",
             hint=f"assign an image that is built for {machine}",
         )
     if not starts(target.loader, request.arch):
-        return DeniedTarget(
-            mac=target.mac,
-            known=True,
-            reason=f"there is no {target.loader} for this client's architecture, {arch_name(request.arch)}",
-            hint=f"let its firmware decide: netboot client set {target.hostname} --loader auto",
+        return _refused(
+            target,
+            f"there is no {target.loader} for this client's architecture, {arch_name(request.arch)}",
+            hint=f"let its firmware decide: netboot client set {target.hostname} --loader auto"
+            if loader_said_by == CLIENT_RECORD
+            else f"name another for that architecture in the {loader_said_by}",
         )
+    if request.arch == ANY_ARCH or is_script_next(request, target.loader):
+        return target
+    name = loader_name(target.loader, request.arch)
+    if name is not None and not loaders.has(name):
+        return _refused(target, f"the loader {name} is not on this server", hint=loaders.remedy(name))
     return target
+
+
+def _refused(target: ImageTarget, reason: str, *, hint: str) -> DeniedTarget:
+    return DeniedTarget(mac=target.mac, known=True, reason=reason, hint=hint)

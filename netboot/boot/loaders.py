@@ -1,66 +1,100 @@
 """Which file a client is sent next: firmware gets a loader, a loader gets a script.
 
-One table from firmware and architecture to the loader's name, one from names to files of the distribution's
-packages.  The name is what travels in DHCP's `file` and what TFTP is asked for; it never is a path of the server.
-Each family of loaders has a table of its own: a machine that the chosen family has nothing for is refused by
-`netboot.boot.choose`, never sent another family's.
+One table, with a row for each architecture of IANA's registry: what a machine of that kind is sent, by family of
+loaders.  The name is what travels in DHCP's `file` and what TFTP is asked for; it never is a path of the server
+(`netboot.boot.loaderfiles`).  A machine that the chosen family has nothing for is refused by `netboot.boot.choose`,
+never sent another family's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address
-from pathlib import Path
 
-from netboot.model.client import LoaderChoice
+from netboot.model.loader import Loader, LoaderChoice, LoaderFile
 from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
-from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget
+from netboot.model.target import BootTarget, ImageTarget, MenuTarget
 
 UNDIONLY = "ipxe/undionly.kpxe"
 SNPONLY_X64 = "ipxe/snponly.efi"
 SNPONLY_ARM64 = "ipxe/arm64/snponly.efi"
 PXELINUX = "pxelinux/lpxelinux.0"
 SHIM_X64 = "grub/shimx64.efi"
-# The name is shim's: it asks for this one in the directory that itself came from (rule 6.21).
+SHIM_ARM64 = "grub/shimaa64.efi"
+# The names are shim's: it asks for these in the directory that itself came from (rule 6.21).
 GRUB_X64 = "grub/grubx64.efi"
+GRUB_ARM64 = "grub/grubaa64.efi"
+# U-Boot needs no loader: it reads PXELINUX's language itself.  It looks for pxelinux.cfg/ beside the file that DHCP
+# named, and loads that file first, so it is named its script, which stands at the root (rule 6.23).
+UBOOT_SCRIPT = "01-{mac}"
+# A Raspberry Pi asks for files of its own choice.  This one is named since DHCP must name one (rule 6.24).
+PI_FIRMWARE = "bootcode.bin"
 
-# By architecture: snponly rather than ipxe.efi, since it keeps to the NIC and the driver that just worked.
-# 9 (EBC) is x86-64 on the machines that send it; they mean 7 (RFC 4578 erratum).
-_IPXE: Mapping[int, str] = {
-    Arch.BIOS: UNDIONLY,
-    Arch.BIOS_HTTP: UNDIONLY,
-    Arch.X64_UEFI: SNPONLY_X64,
-    Arch.EBC: SNPONLY_X64,
-    Arch.X64_HTTP: SNPONLY_X64,
-    Arch.EBC_HTTP: SNPONLY_X64,
-    Arch.ARM64_UEFI: SNPONLY_ARM64,
-    Arch.ARM64_HTTP: SNPONLY_ARM64,
-}
-_PXELINUX: Mapping[int, str] = {Arch.BIOS: PXELINUX}
-# Signed by Microsoft (shim) and Debian (GRUB, and the kernel that it starts): what Secure Boot lets through.
-_GRUB: Mapping[int, str] = {Arch.X64_UEFI: SHIM_X64, Arch.EBC: SHIM_X64}
+_Row = Mapping[LoaderChoice, str]
 
-_TABLES: Mapping[LoaderChoice, Mapping[int, str]] = {
-    LoaderChoice.AUTO: _IPXE,
-    LoaderChoice.IPXE: _IPXE,
-    LoaderChoice.PXELINUX: _PXELINUX,
-    LoaderChoice.GRUB: _GRUB,
-}
 
-# Name -> where Debian's packages put it (package ipxe, pxelinux, syslinux-common, shim-signed, grub-efi-amd64-signed).
-_FILES: Mapping[str, Path] = {
-    UNDIONLY: Path("/usr/lib/ipxe/undionly.kpxe"),
-    SNPONLY_X64: Path("/usr/lib/ipxe/snponly.efi"),
-    SNPONLY_ARM64: Path("/usr/lib/ipxe/arm64-efi/snponly.efi"),
-    PXELINUX: Path("/usr/lib/PXELINUX/lpxelinux.0"),
-    # lpxelinux.0 fetches its core and modules from its own directory; module sets must not mix (BIOS here).
-    "pxelinux/ldlinux.c32": Path("/usr/lib/syslinux/modules/bios/ldlinux.c32"),
-    "pxelinux/libcom32.c32": Path("/usr/lib/syslinux/modules/bios/libcom32.c32"),
-    "pxelinux/libutil.c32": Path("/usr/lib/syslinux/modules/bios/libutil.c32"),
-    "pxelinux/menu.c32": Path("/usr/lib/syslinux/modules/bios/menu.c32"),
-    SHIM_X64: Path("/usr/lib/shim/shimx64.efi.signed"),
-    # The one of GRUB's signed builds that holds its network modules and reads its configuration by TFTP.
-    GRUB_X64: Path("/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"),
+def _row(ipxe: str | None = None, *, pxelinux: str | None = None, grub: str | None = None) -> _Row:
+    named = {
+        LoaderChoice.AUTO: ipxe,
+        LoaderChoice.IPXE: ipxe,
+        LoaderChoice.PXELINUX: pxelinux,
+        LoaderChoice.GRUB: grub,
+    }
+    return {choice: name for choice, name in named.items() if name is not None}
+
+
+# There is no loader of any family; a file of the operator's can be named in the configuration.
+_NONE = _row()
+# snponly rather than ipxe.efi, since it keeps to the NIC and the driver that just worked.
+_X64 = _row(SNPONLY_X64, grub=SHIM_X64)
+_X64_HTTP = _row(SNPONLY_X64)
+_UBOOT: _Row = {LoaderChoice.AUTO: UBOOT_SCRIPT}
+
+LOADERS: Mapping[int, _Row] = {
+    Arch.BIOS: _row(UNDIONLY, pxelinux=PXELINUX),
+    Arch.PC98: _NONE,
+    Arch.ITANIUM: _NONE,
+    Arch.DEC_ALPHA: _NONE,
+    Arch.ARC_X86: _NONE,
+    Arch.INTEL_LEAN: _NONE,
+    Arch.X86_UEFI: _row("ipxe/i386/snponly.efi"),
+    Arch.X64_UEFI: _X64,
+    Arch.XSCALE: _NONE,
+    # x86-64 on the machines that send it: they mean 7 (RFC 4578 erratum).
+    Arch.EBC: _X64,
+    Arch.ARM32_UEFI: _row("ipxe/arm32/snponly.efi"),
+    Arch.ARM64_UEFI: _row(SNPONLY_ARM64, grub=SHIM_ARM64),
+    Arch.PPC_OF: _NONE,
+    Arch.PPC_EPAPR: _NONE,
+    Arch.PPC_OPAL: _NONE,
+    Arch.X86_HTTP: _row("ipxe/i386/snponly.efi"),
+    Arch.X64_HTTP: _X64_HTTP,
+    Arch.EBC_HTTP: _X64_HTTP,
+    Arch.ARM32_HTTP: _row("ipxe/arm32/snponly.efi"),
+    Arch.ARM64_HTTP: _row(SNPONLY_ARM64),
+    Arch.BIOS_HTTP: _row(UNDIONLY),
+    Arch.ARM32_UBOOT: _UBOOT,
+    Arch.ARM64_UBOOT: _UBOOT,
+    # No U-Boot is known that sends these: over HTTP it boots as UEFI does.
+    Arch.ARM32_UBOOT_HTTP: _NONE,
+    Arch.ARM64_UBOOT_HTTP: _NONE,
+    Arch.RV32_UEFI: _row("ipxe/riscv32/snponly.efi"),
+    Arch.RV32_HTTP: _row("ipxe/riscv32/snponly.efi"),
+    Arch.RV64_UEFI: _row("ipxe/riscv64/snponly.efi"),
+    Arch.RV64_HTTP: _row("ipxe/riscv64/snponly.efi"),
+    Arch.RV128_UEFI: _NONE,
+    Arch.RV128_HTTP: _NONE,
+    Arch.S390_BASIC: _NONE,
+    Arch.S390_EXTENDED: _NONE,
+    Arch.MIPS32_UEFI: _NONE,
+    Arch.MIPS64_UEFI: _NONE,
+    Arch.SUNWAY32_UEFI: _NONE,
+    Arch.SUNWAY64_UEFI: _NONE,
+    Arch.LOONG32_UEFI: _NONE,
+    Arch.LOONG32_HTTP: _NONE,
+    Arch.LOONG64_UEFI: _row("ipxe/loong64/snponly.efi"),
+    Arch.LOONG64_HTTP: _row("ipxe/loong64/snponly.efi"),
+    Arch.RASPBERRY_PI: {LoaderChoice.AUTO: PI_FIRMWARE},
 }
 
 
@@ -69,27 +103,41 @@ def boot_file(request: BootRequest, target: BootTarget, *, server: IPv4Address, 
 
     None is also given to an architecture that no loader is known for.
     """
-    if isinstance(target, DeniedTarget | LocalTarget):
+    loader = _loader_of(target)
+    if loader is None:
         return None
-    table = _TABLES[target.loader if isinstance(target, ImageTarget) else LoaderChoice.AUTO]
-    # To a client that wants another family, the iPXE in its network card's ROM is firmware, not its loader.
-    if request.stage is Stage.LOADER and table is _IPXE:
+    if is_script_next(request, loader):
         return script_url(request, server=server, http_port=http_port)
-    name = table.get(request.arch)
+    name = loader_name(loader, request.arch)
     if name is None:
         return None
     if request.firmware is Firmware.UEFI_HTTP:
         return f"http://{server}:{http_port}/loader/{name}"
-    return name
+    return name.format(mac=request.mac.dashed)
 
 
-def starts(choice: LoaderChoice, arch: int) -> bool:
-    """Whether the family that was chosen has a loader for this architecture.
+def is_script_next(request: BootRequest, loader: Loader) -> bool:
+    """Whether an iPXE asks that is the client's loader.
+
+    To a client that wants another family, the iPXE in its network card's ROM is firmware, not its loader.
+    """
+    runs_ours = loader.runs_ipxe_scripts if isinstance(loader, LoaderFile) else loader in _IPXE
+    return request.stage is Stage.LOADER and runs_ours
+
+
+def loader_name(loader: Loader, arch: int) -> str | None:
+    """The loader of that family, or the named one, for an architecture; None when there is none."""
+    if isinstance(loader, LoaderFile):
+        return loader.name
+    return LOADERS.get(arch, _NONE).get(loader)
+
+
+def starts(loader: Loader, arch: int) -> bool:
+    """Whether there is something to send to a machine of this architecture.
 
     iPXE may always answer yes: a machine that has it in ROM needs no file of ours.
     """
-    table = _TABLES[choice]
-    return table is _IPXE or arch == ANY_ARCH or arch in table
+    return arch == ANY_ARCH or loader in _IPXE or loader_name(loader, arch) is not None
 
 
 def script_url(request: BootRequest, *, server: IPv4Address, http_port: int) -> str:
@@ -97,13 +145,13 @@ def script_url(request: BootRequest, *, server: IPv4Address, http_port: int) -> 
     return f"http://{server}:{http_port}/boot/{request.mac.dashed}/ipxe"
 
 
-def find_loader(name: str) -> Path | None:
-    """The file behind a loader's name, None for a name that is not ours or whose package is not installed."""
-    path = _FILES.get(name)
-    return path if path is not None and path.is_file() else None
+_IPXE = (LoaderChoice.AUTO, LoaderChoice.IPXE)
 
 
-def missing_loaders() -> dict[str, Path]:
-    """The loaders of the table that no installed package provides, for the daemon's start-up message."""
-    wanted = {UNDIONLY, SNPONLY_X64, PXELINUX, SHIM_X64, GRUB_X64}
-    return {name: _FILES[name] for name in sorted(wanted) if not _FILES[name].is_file()}
+def _loader_of(target: BootTarget) -> Loader | None:
+    match target:
+        case ImageTarget():
+            return target.loader
+        case MenuTarget():
+            return target.entries[0].loader  # a menu's entries differ in nothing but their version
+    return None

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from netboot.boot.loaderfiles import loader_files
 from netboot.cli.edits import command_for, edits_of
 from netboot.cli.explain import explain_client, explanation_shape
 from netboot.cli.output import date, print_json, print_table, printable
@@ -22,7 +23,7 @@ from netboot.cli.place import (
 from netboot.cli.shapes import client_shape
 from netboot.config import Config, load_config
 from netboot.errors import InvalidInput
-from netboot.model.client import Client, LoaderChoice
+from netboot.model.client import Client
 from netboot.model.mac import MacAddress
 from netboot.model.names import parse_client_name
 from netboot.store import ClientRepository
@@ -41,9 +42,21 @@ ImageOption = Annotated[
 AddressOption = Annotated[
     str | None, typer.Option("--address", metavar="IP", help="The IPv4 address that is reserved for it.")
 ]
+ProfileOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="A profile of the configuration; may be given several times, a later one wins over an earlier one.",
+    ),
+]
 LoaderOption = Annotated[
-    LoaderChoice | None,
-    typer.Option("--loader", help="Its boot loader: auto (fits its firmware), ipxe, pxelinux or grub."),
+    str | None,
+    typer.Option(
+        "--loader",
+        metavar="LOADER",
+        help="Its boot loader: auto (its profiles or firmware decide), ipxe, pxelinux, grub, or one file by name.",
+    ),
 ]
 KernelArgOption = Annotated[
     list[str] | None,
@@ -62,6 +75,7 @@ def add(
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Its name, which becomes its hostname.")],
     image: ImageOption = None,
     address: AddressOption = None,
+    profile: ProfileOption = None,
     loader: LoaderOption = None,
     kernel_arg: KernelArgOption = None,
     shell: ShellOption = None,
@@ -85,7 +99,15 @@ def add(
     """
     place = place_of(ctx, data_dir)
     blank = Client(mac=MacAddress.parse(mac), name=parse_client_name(name), created_at=round(time.time(), 3))
-    wanted = edits_of(place, image=image, address=address, loader=loader, kernel_args=kernel_arg, shell=shell)
+    wanted = edits_of(
+        place,
+        image=image,
+        address=address,
+        profiles=profile,
+        loader=loader,
+        kernel_args=kernel_arg,
+        shell=shell,
+    )
     client = dataclasses.replace(blank, **wanted)
     with place.database(create=True) as engine:
         ClientRepository(engine).add(client)
@@ -112,8 +134,11 @@ def list_clients(ctx: typer.Context, data_dir: DataDirOption = None, json_: Json
     if json_:
         print_json([client_shape(client) for client in clients])
         return
-    heads = ("NAME", "MAC", "IMAGE", "ADDRESS", "LOADER")
-    print_table(heads, [(each.name, each.mac, each.image, each.address, each.loader) for each in clients])
+    heads = ("NAME", "MAC", "IMAGE", "ADDRESS", "PROFILES", "LOADER")
+    print_table(
+        heads,
+        [(c.name, c.mac, c.image, c.address, " ".join(c.profiles) or None, c.loader) for c in clients],
+    )
 
 
 @app.command()
@@ -148,6 +173,7 @@ def set_client(
     ] = None,
     image: ImageOption = None,
     address: AddressOption = None,
+    profile: ProfileOption = None,
     loader: LoaderOption = None,
     kernel_arg: KernelArgOption = None,
     no_kernel_args: Annotated[bool, typer.Option("--no-kernel-args", help="Take all its kernel words away.")] = False,
@@ -158,12 +184,16 @@ def set_client(
     """Change a client; what is not named stays.
 
     Takes effect with the client's next boot.  `--image none` assigns nothing, `--address none` gives the reserved
-    address up.  --kernel-arg replaces all its kernel words.
+    address up, `--profile none` takes all its profiles away.  --profile and --kernel-arg replace all that it had.
+    What a profile holds stands in the daemon's configuration; `netboot client explain --config` shows whether it is
+    there, and which value comes from where.
 
     \b
     Examples:
       netboot client set lab-07 --image debian-minimal:4
       netboot client set lab-07 --image none
+      netboot client set lab-07 --profile lab-room --profile slow-disks
+      netboot client set lab-07 --loader ipxe/ipxe.efi
       netboot client set lab-07 --loader pxelinux --kernel-arg nomodeset --kernel-arg console=ttyS0
 
     \b
@@ -172,7 +202,9 @@ def set_client(
     """
     place = place_of(ctx, data_dir)
     words = [] if no_kernel_args else kernel_arg
-    edits = edits_of(place, image=image, address=address, loader=loader, kernel_args=words, shell=shell)
+    edits = edits_of(
+        place, image=image, address=address, profiles=profile, loader=loader, kernel_args=words, shell=shell
+    )
     edits |= {"name": parse_client_name(name)} if name is not None else {}
     edits |= {"mac": MacAddress.parse(mac)} if mac is not None else {}
     if not edits:
@@ -236,7 +268,9 @@ def explain(
     place = place_of(ctx, data_dir)
     settings = load_config(config) if config else Config()
     with place.database() as engine:
-        explanation = explain_client(client, engine=engine, images=place.images, config=settings)
+        explanation = explain_client(
+            client, engine=engine, images=place.images, loaders=loader_files(settings, place.data), config=settings
+        )
     if json_:
         print_json(explanation_shape(explanation))
         return

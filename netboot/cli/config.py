@@ -13,7 +13,7 @@ from netboot.cli.output import print_json
 from netboot.cli.place import JsonOption
 from netboot.cli.shapes import Shape, plain
 from netboot.config import Config, load_config
-from netboot.config.reader import LISTS, TABLES, settings_of
+from netboot.config.reader import LISTS, NAMED, TABLES, settings_of
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check and show a configuration file.")
 
@@ -74,6 +74,8 @@ def config_shape(config: Config) -> Shape:
         shape[name] = _section_shape(getattr(config, name))
     for name in LISTS:
         shape[name] = [_section_shape(each) for each in getattr(config, name)]
+    for name in NAMED:
+        shape[name] = {key: _section_shape(each) for key, each in getattr(config, name).items()}
     return shape
 
 
@@ -86,6 +88,9 @@ def config_lines(config: Config) -> Iterator[str]:
             yield from ("", f"[[{name}]]", *_assignments(each))
     for name in TABLES:
         yield from ("", f"[{name}]", *_assignments(shape[name]))
+    for name in NAMED:
+        for key, each in shape[name].items():
+            yield from ("", f"[{name}.{key}]", *_assignments(each))
 
 
 def _section_shape(section: Any) -> Shape:
@@ -94,5 +99,11 @@ def _section_shape(section: Any) -> Shape:
 
 def _assignments(shape: Shape) -> Iterator[str]:
     for key, value in shape.items():
-        # JSON's strings, numbers, booleans and lists are TOML's as well.
-        yield f"# {key} is not set" if value is None else f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        yield f"# {key} is not set" if value is None else f"{key} = {_toml(value)}"
+
+
+def _toml(value: Any) -> str:
+    """The value in TOML: JSON's strings, numbers, booleans and lists are TOML's as well, its tables are not."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f" {json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)

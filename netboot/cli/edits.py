@@ -13,10 +13,11 @@ from typing import Any
 from netboot.boot.quoting import GRUB, IPXE, PXELINUX
 from netboot.cli.place import Place
 from netboot.errors import InvalidInput, NotFound
-from netboot.model.client import Client, LoaderChoice
-from netboot.model.names import VersionRef
+from netboot.model.client import Client
+from netboot.model.loader import LoaderChoice, parse_loader
+from netboot.model.names import VersionRef, parse_profile_name
 
-# In place of an image or an address: take away what is there.
+# In place of an image, an address or profiles: take away what is there.
 NONE = "none"
 
 
@@ -25,7 +26,8 @@ def command_for(client: Client) -> str:
     words = ["netboot", "client", "add", str(client.mac), "--name", client.name]
     words += ["--image", str(client.image)] if client.image else []
     words += ["--address", str(client.address)] if client.address else []
-    words += ["--loader", client.loader] if client.loader is not LoaderChoice.AUTO else []
+    words += [word for each in client.profiles for word in ("--profile", each)]
+    words += ["--loader", str(client.loader)] if client.loader is not LoaderChoice.AUTO else []
     words += [word for each in client.kernel_args for word in ("--kernel-arg", each)]
     words += ["--shell"] if client.shell else []
     return shlex.join(words)
@@ -36,7 +38,8 @@ def edits_of(
     *,
     image: str | None,
     address: str | None,
-    loader: LoaderChoice | None,
+    profiles: list[str] | None,
+    loader: str | None,
     kernel_args: list[str] | None,
     shell: bool | None,
 ) -> dict[str, Any]:
@@ -44,7 +47,8 @@ def edits_of(
     read: dict[str, tuple[Any, Callable[[Any], Any]]] = {
         "image": (image, lambda text: _image(text, place)),
         "address": (address, _address),
-        "loader": (loader, LoaderChoice),
+        "profiles": (profiles, _profiles),
+        "loader": (loader, parse_loader),
         "kernel_args": (kernel_args, lambda words: tuple(_kernel_arg(word) for word in words)),
         "shell": (shell, bool),
     }
@@ -62,6 +66,11 @@ def _image(text: str, place: Place) -> VersionRef | None:
             hint = f"{error.hint}; netboot image list shows all, netboot image build makes one"
             raise NotFound(error.message, hint=hint) from None
     return ref
+
+
+def _profiles(names: list[str]) -> tuple[str, ...]:
+    """Whether the daemon's configuration has them shows when the client boots, and in `client explain --config`."""
+    return () if names == [NONE] else tuple(dict.fromkeys(parse_profile_name(name) for name in names))
 
 
 def _address(text: str) -> IPv4Address | None:

@@ -10,21 +10,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from netboot.boot.choose import BootPolicy, choose
+from netboot.boot.choose import BootPolicy, choose, layers_of
+from netboot.boot.layers import CLIENT_RECORD as CLIENT
+from netboot.boot.layers import CONFIGURATION as CONFIG
+from netboot.boot.layers import DEFAULT, Layer, settle
+from netboot.boot.loaderfiles import LoaderFiles
+from netboot.boot.loaders import loader_name
 from netboot.cli.shapes import Shape, plain
 from netboot.cli.stories import Stories
-from netboot.config import BootSettings, Config
+from netboot.config import Config
 from netboot.images.store import ImageStore
-from netboot.model.client import Client, LoaderChoice
+from netboot.model.client import Client
 from netboot.model.event import EventKind
 from netboot.model.image import Version
+from netboot.model.loader import LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.request import Arch, BootRequest, Firmware, Stage, arch_name
 from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget
 from netboot.store import Engine, installation_secret
 from netboot.store.events import EventFilter
 
-CLIENT, CONFIG, IMAGE, DEFAULT = "client record", "configuration", "image", "default"
+IMAGE = "image"
 
 _SEEN = frozenset({EventKind.DISCOVERED})
 
@@ -50,18 +56,14 @@ class Explanation:
     rows: tuple[Row, ...]
 
 
-def explain_client(key: str, *, engine: Engine, images: ImageStore, config: Config) -> Explanation:
+def explain_client(
+    key: str, *, engine: Engine, images: ImageStore, loaders: LoaderFiles, config: Config
+) -> Explanation:
     """Explain the client of this name or MAC address; `NotFound` for a name that nobody has."""
     stories = Stories(engine)
     mac = stories.mac(key)
-    policy = BootPolicy(
-        clients=stories.clients,
-        versions=images,
-        unknown=config.clients.unknown,
-        kernel_args=config.boot.kernel_args,
-        upper_size=config.boot.upper_size,
-        shell=config.boot.shell,
-        machine_id_seed=installation_secret(engine),
+    policy = BootPolicy.of(
+        config, clients=stories.clients, versions=images, loaders=loaders, secret=installation_secret(engine)
     )
     client = stories.clients.find(mac)
     arch, seen = _arch(stories, mac, client)
@@ -74,7 +76,9 @@ def explain_client(key: str, *, engine: Engine, images: ImageStore, config: Conf
         result=_result(target),
         reason=target.reason,
         hint=target.hint if isinstance(target, DeniedTarget) else "",
-        rows=(*known, *(_image_rows(target, client, config) if isinstance(target, ImageTarget) else ())),
+        rows=(*known, *_image_rows(target, client, layers_of(client, policy), arch))
+        if isinstance(target, ImageTarget)
+        else known,
     )
 
 
@@ -114,30 +118,24 @@ def _record_rows(mac: MacAddress, client: Client | None, config: Config) -> Iter
         return
     yield Row("image", client.image, CLIENT)
     yield Row("address", client.address or "from the pool", CLIENT if client.address else DEFAULT)
+    if client.profiles:
+        yield Row("profiles", client.profiles, CLIENT)
 
 
-def _image_rows(target: ImageTarget, client: Client | None, config: Config) -> Iterator[Row]:
-    version, defaults = target.version, BootSettings()
+def _image_rows(target: ImageTarget, client: Client | None, layers: Sequence[Layer], arch: int) -> Iterator[Row]:
+    version, sources = target.version, settle(layers, arch).sources
     yield Row("version", version.label, _version_source(version, client))
     yield Row("digest", version.digest, IMAGE)
     yield Row("kernel", version.kernel_version, IMAGE)
     yield Row("hostname", target.hostname, CLIENT if client else "MAC address")
     yield Row("machine_id", target.machine_id, "MAC address and this installation's secret")
     yield Row("root", target.root, CLIENT if client else DEFAULT)
-    yield Row("loader", target.loader, DEFAULT if target.loader is LoaderChoice.AUTO else CLIENT)
-    yield Row("upper_size", target.upper_size, _configured(target.upper_size, defaults.upper_size))
-    yield Row("shell", target.shell, _shell_source(client, config))
-    yield from _kernel_rows(version, client, config)
-
-
-def _kernel_rows(version: Version, client: Client | None, config: Config) -> Iterator[Row]:
-    """The words of the kernel line in their order, of which the kernel mostly heeds the last."""
-    said: Sequence[tuple[tuple[str, ...], str]] = (
-        (version.kernel_args, IMAGE),
-        (config.boot.kernel_args, CONFIG),
-        (client.kernel_args if client else (), CLIENT),
-    )
-    for words, source in said:
+    yield Row("loader", target.loader, sources["loader"])
+    yield Row("loader_file", loader_name(target.loader, arch), "loader and architecture")
+    yield Row("upper_size", target.upper_size, sources["upper_size"])
+    yield Row("shell", target.shell, sources["shell"])
+    # The words of the kernel line in their order, of which the kernel mostly heeds the last.
+    for words, source in ((version.kernel_args, IMAGE), *((each.kernel_args, each.source) for each in layers)):
         if words:
             yield Row("kernel_args", words, source)
 
@@ -147,12 +145,6 @@ def _version_source(version: Version, client: Client | None) -> str:
         return CONFIG
     fixed = client.image.selector == version.number
     return CLIENT if fixed else f"{client.image.selector} version of {client.image.image}"
-
-
-def _shell_source(client: Client | None, config: Config) -> str:
-    if config.boot.shell:
-        return CONFIG
-    return CLIENT if client and client.shell else DEFAULT
 
 
 def _configured(value: object, default: object) -> str:

@@ -78,7 +78,7 @@ def boot(
     from netboot.lab.client import LabFirmware
     from netboot.lab.config import LabDhcp
     from netboot.lab.lab import LabSpec
-    from netboot.model.client import LoaderChoice
+    from netboot.model.loader import LoaderChoice
 
     spec = LabSpec(
         firmware=LabFirmware(firmware),

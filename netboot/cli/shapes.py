@@ -25,7 +25,8 @@ def client_shape(client: Client) -> Shape:
         "name": client.name,
         "image": _text(client.image),
         "root": client.root.value,
-        "loader": client.loader.value,
+        "profiles": list(client.profiles),
+        "loader": str(client.loader),
         "address": _text(client.address),
         "kernel_args": list(client.kernel_args),
         "shell": client.shell,
@@ -109,6 +110,8 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, Pool):
         return f"{value.first}-{value.last}"
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, tuple | list):
         return [plain(each) for each in value]
     return str(value)

@@ -55,6 +55,10 @@ class DataDir:
         return self.root / "exports"
 
     @property
+    def loaders(self) -> Path:
+        return self.root / "loaders"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

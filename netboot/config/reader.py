@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +17,12 @@ from netboot.config.sections import (
     ExportSettings,
     HttpSettings,
     Interface,
+    Profile,
     Subnet,
     TftpSettings,
 )
 from netboot.errors import InvalidInput, NotFound, NotPermitted
+from netboot.model.names import parse_profile_name
 
 S = TypeVar("S")
 
@@ -34,6 +36,8 @@ TABLES: Mapping[str, type] = {
     "events": EventSettings,
 }
 LISTS: Mapping[str, type] = {"interface": Interface, "subnet": Subnet}
+# Tables that the file names itself: `[profile.NAME]`.
+NAMED: Mapping[str, tuple[type, Callable[[str], str]]] = {"profile": (Profile, parse_profile_name)}
 
 
 def load_config(file: Path) -> Config:
@@ -69,10 +73,10 @@ def settings_of(section: type) -> dict[str, dataclasses.Field[Any]]:
 
 
 def _config(document: Mapping[str, Any]) -> Config:
-    known = [*settings_of(Config), *TABLES, *LISTS]
+    known = [*settings_of(Config), *TABLES, *LISTS, *NAMED]
     for key in document:
         _check_key(key, known, where="")
-    top = {key: value for key, value in document.items() if key not in TABLES and key not in LISTS}
+    top = {key: value for key, value in document.items() if key in settings_of(Config)}
     parts: dict[str, Any] = _read_values(Config, top, where="")
     for key, section in TABLES.items():
         if key in document:
@@ -82,12 +86,16 @@ def _config(document: Mapping[str, Any]) -> Config:
         if not isinstance(tables, list):
             raise InvalidInput(f"{key}: must be a list of tables", hint=f"write [[{key}]] with two brackets")
         parts[key] = tuple(_section(section, table, where=f"{key}[{n}]") for n, table in enumerate(tables, 1))
+    for key, (section, parse_name) in NAMED.items():
+        parts[key] = {
+            parse_name(name): _section(section, table, where=f"{key}.{name}")
+            for name, table in _table(document.get(key, {}), where=key, header=f"{key}.NAME").items()
+        }
     return Config(**parts)
 
 
 def _section(section: type[S], table: Any, *, where: str) -> S:
-    if not isinstance(table, Mapping):
-        raise InvalidInput(f"{where}: must be a table", hint=f"write [{where}] and its settings below")
+    table = _table(table, where=where, header=where)
     for key in table:
         _check_key(key, list(settings_of(section)), where=f"{where}.")
     parts = _read_values(section, table, where=f"{where}.")
@@ -98,6 +106,12 @@ def _section(section: type[S], table: Any, *, where: str) -> S:
         return section(**parts)
     except InvalidInput as error:
         raise InvalidInput(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def _table(value: Any, *, where: str, header: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"{where}: must be a table", hint=f"write [{header}] and its settings below")
+    return value
 
 
 def _read_values(section: type, table: Mapping[str, Any], *, where: str) -> dict[str, Any]:

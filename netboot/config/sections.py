@@ -6,6 +6,7 @@ section stand in its `__post_init__`; those that need several sections in `Confi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
@@ -15,6 +16,7 @@ from typing import Any, Self
 from netboot.config import values
 from netboot.errors import InvalidInput
 from netboot.model.lease import Pool
+from netboot.model.loader import NO_LOADERS, Loader, LoadersByArch
 from netboot.model.names import VersionRef
 
 REQUIRED = MISSING
@@ -140,6 +142,9 @@ class TftpSettings:
 
     enabled: bool = setting(True, values.boolean, "Whether to serve TFTP on the listed interfaces.")
     port: int = setting(69, values.whole(1, 65535), "The UDP port; firmware knows no other than 69.")
+    pi_firmware: Path | None = setting(
+        None, values.path, "The folder with a Raspberry Pi's own boot files, as /usr/lib/raspi-firmware."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +174,29 @@ class BootSettings:
         values.seconds(0.1, 20),
         "Factor on the time limits after which a boot counts as stalled; above 1 for slow or emulated machines.",
     )
+    loader: Loader | None = setting(
+        None, values.loader, "The loader of clients that nothing else is said for: a family, or the name of a file."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """`[profile.NAME]`: a named bundle of boot settings, for clients that have it."""
+
+    inherits: str | None = setting(
+        None, values.profile_name, "Another profile, whose settings hold where this one says nothing."
+    )
+    loader: Loader | None = setting(None, values.loader, "The boot loader: a family, or the name of a file.")
+    loaders: LoadersByArch = setting(
+        NO_LOADERS, values.loaders, "Loaders by architecture; a table of its own, as `[loaders]`."
+    )
+    kernel_args: tuple[str, ...] = setting(
+        (), values.many(values.word), "Words for the kernel line, after those of [boot] and of the inherited profile."
+    )
+    upper_size: str | None = setting(None, values.tmpfs_size, "The bound of the temporary layer.")
+    shell: bool | None = setting(
+        None, values.boolean, "Whether a root shell is offered on the console when the root fails."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +223,12 @@ class Config:
     templates: Path | None = setting(
         None, values.path, "A folder of yours whose files are used in place of the templates of the same name."
     )
+    loaders_dir: Path | None = setting(
+        None, values.path, "A folder with loaders of yours; by default `loaders` in the data directory."
+    )
+    loaders: LoadersByArch = setting(
+        NO_LOADERS, values.loaders, "Which loader machines of an architecture are sent; the table `[loaders]`, below."
+    )
     database: str | None = setting(
         None, values.text, "The database's URL; by default an SQLite file in the data directory."
     )
@@ -206,8 +240,11 @@ class Config:
     boot: BootSettings = BootSettings()
     exports: ExportSettings = ExportSettings()
     events: EventSettings = EventSettings()
+    profile: Mapping[str, Profile] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in self.profile:
+            _check_lineage(name, self.profile)
         names = [each.name for each in self.interface]
         if twice := {name for name in names if names.count(name) > 1}:
             raise InvalidInput(f"interface {min(twice)} is listed twice")
@@ -219,3 +256,20 @@ class Config:
     def subnet_of(self, address: IPv4Address) -> Subnet | None:
         """The subnet that holds `address`, None when none of ours does."""
         return next((each for each in self.subnet if address in each.network), None)
+
+
+def _check_lineage(name: str, profiles: Mapping[str, Profile]) -> None:
+    """Refuse a profile that inherits from one that is not there, or in the end from itself."""
+    line = [name]
+    while (parent := profiles[line[-1]].inherits) is not None:
+        if parent not in profiles:
+            raise InvalidInput(
+                f"profile.{line[-1]}.inherits names {parent}, which is no profile",
+                hint=f"write [profile.{parent}], or take one that is there: {', '.join(sorted(profiles))}",
+            )
+        if parent in line:
+            raise InvalidInput(
+                f"profile {parent} inherits from itself: {' from '.join([*line[line.index(parent) :], parent])}",
+                hint=f"take the setting inherits out of [profile.{line[-1]}]",
+            )
+        line.append(parent)

@@ -5,8 +5,9 @@ A reader sees one value and knows nothing of files or keys; `netboot.config.read
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueError
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any, TypeVar
 
 from netboot.errors import InvalidInput
 from netboot.model.lease import Pool
+from netboot.model.loader import Loader, LoadersByArch, parse_loader
+from netboot.model.names import parse_profile_name
+from netboot.model.request import Arch, arch_key
 
 Reader = Callable[[Any], Any]
 T = TypeVar("T")
@@ -146,3 +150,44 @@ def domain(value: Any) -> str:
     if not _DOMAIN.fullmatch(found):
         raise InvalidInput("must be a DNS domain, as lab.example.org")
     return found
+
+
+def loader(value: Any) -> Loader:
+    """A family of loaders, or the name of one."""
+    return parse_loader(text(value))
+
+
+# What the registry does not list is written as its number, or all of it as this.
+_OTHER_ARCHES = "other"
+_ARCH_KEYS = (*(arch_key(each) for each in Arch), _OTHER_ARCHES)
+_ARCH_NUMBER = re.compile(r"[0-9]{1,5}")
+
+
+def loaders(value: Any) -> LoadersByArch:
+    """A table from architectures to loaders; a number that has a name is kept by its name."""
+    if not isinstance(value, Mapping):
+        raise InvalidInput('must be a table from architectures to loaders, as x64-uefi = "grub"')
+    return LoadersByArch({_arch(key): _loader_at(key, named) for key, named in value.items()})
+
+
+def profile_name(value: Any) -> str:
+    return parse_profile_name(text(value))
+
+
+def _arch(key: str) -> str:
+    if _ARCH_NUMBER.fullmatch(key) and int(key) <= 0xFFFF:
+        return arch_key(int(key))
+    if key in _ARCH_KEYS:
+        return key
+    near = difflib.get_close_matches(key, _ARCH_KEYS, n=1, cutoff=0.5)
+    raise InvalidInput(
+        f"has no architecture {key}",
+        hint=f"did you mean {near[0]}?" if near else f"known are {', '.join(_ARCH_KEYS)}, and numbers of option 93",
+    )
+
+
+def _loader_at(key: str, value: Any) -> Loader:
+    try:
+        return loader(value)
+    except InvalidInput as error:
+        raise InvalidInput(f"has at {key} what is none: {error.message}", hint=error.hint) from None

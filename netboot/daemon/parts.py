@@ -8,11 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from netboot.boot.choose import BootPolicy, choose
+from netboot.boot.loaderfiles import LoaderFiles
 from netboot.boot.loops import LoopWatch
 from netboot.boot.progress import begins_boot
 from netboot.config import Config
 from netboot.config.paths import DataDir
-from netboot.daemon.policies import boot_policy, served_networks
+from netboot.daemon.policies import served_networks
 from netboot.errors import NetbootError
 from netboot.exports.apply import Exporter
 from netboot.exports.detect import make_backend
@@ -55,8 +56,8 @@ class Parts:
         """Record a client's event, and an alarm with it when it goes in a circle; from any thread, without waiting."""
         self.loops.record(event)
 
-    def boot_policy(self, config: Config) -> BootPolicy:
-        return boot_policy(config, clients=self.clients, versions=self.versions, secret=self.secret)
+    def boot_policy(self, config: Config, loaders: LoaderFiles) -> BootPolicy:
+        return BootPolicy.of(config, clients=self.clients, versions=self.versions, loaders=loaders, secret=self.secret)
 
     def make_exports_ready(self, policy: BootPolicy) -> None:
         """Export what running clients may hang on, then what the next boots will want.

@@ -11,7 +11,6 @@ from netboot.boot.choose import BootPolicy
 from netboot.config import Config, DhcpMode, Interface, Subnet
 from netboot.dhcp.policy import Policy
 from netboot.errors import InvalidInput, Unavailable
-from netboot.images.store import ImageStore
 from netboot.model.mac import MacAddress
 from netboot.store import ClientDirectory
 from netboot.system.links import Link
@@ -83,18 +82,6 @@ def place_of(interface: Interface, link: Link, config: Config) -> Place:
         other_addresses=frozenset(own) - {address},
         subnet=subnet,
         mtu=link.mtu,
-    )
-
-
-def boot_policy(config: Config, *, clients: ClientDirectory, versions: ImageStore, secret: bytes) -> BootPolicy:
-    return BootPolicy(
-        clients=clients,
-        versions=versions,
-        unknown=config.clients.unknown,
-        kernel_args=config.boot.kernel_args,
-        upper_size=config.boot.upper_size,
-        shell=config.boot.shell,
-        machine_id_seed=secret,
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from netboot.boot.loaders import missing_loaders
+from netboot.boot.loaderfiles import loader_files, named_loaders
 from netboot.boot.script import Renderer
 from netboot.config import Config, load_config
 from netboot.config.paths import DataDir, templates_dir
@@ -46,7 +46,7 @@ def serve(config_file: Path, *, data_dir: Path | None = None) -> int:
     data = DataDir.find(data_dir, config.data_dir)
     places = find_places(config)
     with _claimed(data), open_parts(config, data) as parts:
-        return asyncio.run(Service(config_file, config, parts).run(places))
+        return asyncio.run(Service(config_file, config, parts, data).run(places))
 
 
 def find_places(config: Config) -> tuple[Place, ...]:
@@ -63,9 +63,10 @@ def find_places(config: Config) -> tuple[Place, ...]:
 class Service:
     """What runs on the event loop."""
 
-    def __init__(self, config_file: Path, config: Config, parts: Parts) -> None:
+    def __init__(self, config_file: Path, config: Config, parts: Parts, data: DataDir) -> None:
         self._config_file = config_file
         self._parts = parts
+        self._data = data
         self._started_with = config
         self._settings = self._read(config)
         self._sites: dict[str, Site] = {}
@@ -159,17 +160,20 @@ class Service:
         self._sites.clear()
 
     def _read(self, config: Config) -> Settings:
+        loaders = loader_files(config, self._data)
         return Settings(
             config=config,
-            boot=self._parts.boot_policy(config),
+            boot=self._parts.boot_policy(config, loaders),
+            loaders=loaders,
             renderer=Renderer(templates_dir(), config.templates),
         )
 
     def _ready(self, kind: EventKind) -> None:
         served = ", ".join(site.summary for site in self._sites.values())
         log.info("serving %s; images by %s", served, self._parts.exporter.backend_name)
-        for name, path in missing_loaders().items():
-            log.warning("loader %s cannot be sent: %s is not installed", name, path)
+        named = named_loaders(self._settings.config, (each.loader for each in self._parts.clients.list()))
+        for name, remedy in self._settings.loaders.missing(named).items():
+            log.warning("loader %s cannot be sent: %s", name, remedy)
         # Whoever judges a boot later, from the events alone, must be as patient as this daemon's admin is.
         self._record(kind, interfaces=served, patience=self._settings.config.boot.patience)
         self._notifier.ready(f"serving {served}")

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from netboot.boot.choose import BootPolicy, choose
-from netboot.boot.loaders import find_loader
+from netboot.boot.loaderfiles import LoaderFiles
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind
 from netboot.config import Config, DhcpMode
 from netboot.daemon.parts import Parts
@@ -34,6 +35,7 @@ class Settings:
 
     config: Config
     boot: BootPolicy
+    loaders: LoaderFiles
     renderer: Renderer
 
 
@@ -116,7 +118,7 @@ class Site:
                 choose=self._choose,
                 render=self._render,
                 context=self._context,
-                find_loader=find_loader,
+                find_loader=self._find_loader,
                 owner_of=self._owner_of,
             )
         )
@@ -128,13 +130,16 @@ class Site:
             render=self._render,
             export=self._export,
             record=self._parts.tell,
-            find_loader=find_loader,
+            find_loader=self._find_loader,
             owner_of=self._owner_of,
             clock=time.time,
         )
 
     def _choose(self, request: BootRequest) -> BootTarget:
         return choose(request, self._settings().boot)
+
+    def _find_loader(self, name: str) -> Path | None:
+        return self._settings().loaders.find(name)
 
     def _render(self, kind: ScriptKind, target: BootTarget, context: ScriptContext) -> str:
         return self._settings().renderer.render(kind, target, context)

@@ -28,7 +28,7 @@ from netboot.lab.network import Seat, make_network, plan_lab
 from netboot.lab.process import Child, import_path
 from netboot.lab.ready import ReadySocket
 from netboot.lab.watch import BootWatch
-from netboot.model.client import LoaderChoice
+from netboot.model.loader import LoaderChoice
 from netboot.model.names import VersionRef
 from netboot.system.commands import run
 from netboot.system.mounts import bind_read_only

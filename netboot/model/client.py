@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
 
+from netboot.model.loader import Loader, LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 
@@ -16,20 +17,13 @@ class RootMode(StrEnum):
     NFS = "nfs"
 
 
-class LoaderChoice(StrEnum):
-    """Which loader family a client is sent; `auto` follows the table of firmwares."""
-
-    AUTO = "auto"
-    IPXE = "ipxe"
-    PXELINUX = "pxelinux"
-    GRUB = "grub"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """A machine that the admin has named.
 
-    `image` is what it boots, None while nothing is assigned.  `address` reserves an IPv4 address.
+    `image` is what it boots, None while nothing is assigned.  `profiles` are bundles of settings in the configuration,
+    of which a later one wins over an earlier one, and what is said here wins over all: `loader` unless it is `auto`,
+    `shell` if it is true, and `kernel_args` come after theirs.  `address` reserves an IPv4 address.
     `shell` allows a root shell on its console when the root cannot be mounted.
     """
 
@@ -37,7 +31,8 @@ class Client:
     name: str
     image: VersionRef | None = None
     root: RootMode = RootMode.NFS
-    loader: LoaderChoice = LoaderChoice.AUTO
+    profiles: tuple[str, ...] = ()
+    loader: Loader = LoaderChoice.AUTO
     address: IPv4Address | None = None
     kernel_args: tuple[str, ...] = ()
     shell: bool = False

@@ -1,4 +1,4 @@
-"""Names that people give: clients, images, and references to a version of an image."""
+"""Names that people give: clients, profiles, images, and references to a version of an image."""
 
 from __future__ import annotations
 
@@ -21,6 +21,16 @@ def parse_client_name(text: str) -> str:
         raise InvalidInput(
             f"{text!r} cannot be a client's name, since it becomes its hostname",
             hint="use lower-case letters, digits and inner hyphens, at most 63, as lab-07",
+        )
+    return text
+
+
+def parse_profile_name(text: str) -> str:
+    """A profile's name is a key of the configuration and a word of the command line."""
+    if not _LABEL.fullmatch(text):
+        raise InvalidInput(
+            f"{text!r} cannot be a profile's name",
+            hint="use lower-case letters, digits and inner hyphens, at most 63, as lab-room",
         )
     return text
 

@@ -68,6 +68,11 @@ def arch_name(arch: int) -> str:
     return f"{Arch(arch).name} ({arch})" if arch in set(Arch) else str(arch)
 
 
+def arch_key(arch: int) -> str:
+    """The architecture as the configuration writes it: `x64-uefi`, or the number of one that has no name here."""
+    return Arch(arch).name.lower().replace("_", "-") if arch in set(Arch) else str(arch)
+
+
 class Firmware(StrEnum):
     """The family of program that speaks to us first."""
 

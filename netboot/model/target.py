@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netboot.model.client import LoaderChoice, RootMode
+from netboot.model.client import RootMode
 from netboot.model.image import Version
+from netboot.model.loader import Loader, LoaderChoice
 from netboot.model.mac import MacAddress
 
 
@@ -18,6 +19,7 @@ class ImageTarget:
     """Boot a version of an image.
 
     `upper_size` bounds the temporary layer, as tmpfs's `size=` reads it (`50%`, `2g`).
+    `loader` is what was decided for the architecture that asked.
     `machine_id` is 32 hex digits, stable for the client.
     """
 
@@ -27,7 +29,7 @@ class ImageTarget:
     version: Version
     reason: str
     root: RootMode = RootMode.NFS
-    loader: LoaderChoice = LoaderChoice.AUTO
+    loader: Loader = LoaderChoice.AUTO
     upper_size: str = "50%"
     kernel_args: tuple[str, ...] = ()
     shell: bool = False

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from netboot.errors import Conflict, InvalidInput, NotFound
-from netboot.model.client import Client, LoaderChoice, RootMode
+from netboot.model.client import Client, RootMode
+from netboot.model.loader import parse_loader
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef, parse_client_name
 from netboot.store.database import reading, writing
@@ -167,7 +168,8 @@ def _row(client: Client) -> dict[str, Any]:
         "name": parse_client_name(client.name),
         "image": str(client.image) if client.image else None,
         "root": client.root.value,
-        "loader": client.loader.value,
+        "profiles": list(client.profiles),
+        "loader": str(client.loader),
         "address": str(client.address) if client.address else None,
         "kernel_args": list(client.kernel_args),
         "shell": client.shell,
@@ -181,7 +183,8 @@ def _client(row: Row[Any]) -> Client:
         name=row.name,
         image=VersionRef.parse(row.image) if row.image else None,
         root=RootMode(row.root),
-        loader=LoaderChoice(row.loader),
+        profiles=tuple(row.profiles),
+        loader=parse_loader(row.loader),
         address=IPv4Address(row.address) if row.address else None,
         kernel_args=tuple(row.kernel_args),
         shell=row.shell,

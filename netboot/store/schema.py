@@ -43,6 +43,7 @@ clients = Table(
     Column("kernel_args", JSON, nullable=False),
     Column("shell", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("profiles", JSON, nullable=False, server_default="[]"),
 )
 
 # One counter a table that others cache; every change to the table adds one to it in the same transaction.

@@ -7,8 +7,8 @@ import pytest
 from netboot.lab.client import LabFirmware, QemuClient
 from netboot.lab.config import LabDhcp
 from netboot.lab.lab import Lab
-from netboot.model.client import LoaderChoice
 from netboot.model.event import Event, EventKind
+from netboot.model.loader import LoaderChoice
 from tests.boot.conftest import MakeLab
 
 pytestmark = [pytest.mark.walls, pytest.mark.timeout(900)]

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from netboot.errors import Conflict, NotFound
-from netboot.model.client import Client, LoaderChoice
+from netboot.model.client import Client
+from netboot.model.loader import LoaderChoice, LoaderFile
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.store import ClientDirectory, ClientRepository, open_database
@@ -30,7 +31,8 @@ clients = st.builds(
     mac=macs,
     name=names,
     image=refs,
-    loader=st.sampled_from(LoaderChoice),
+    profiles=st.lists(st.sampled_from(["room", "lab-2", "x"]), unique=True).map(tuple),
+    loader=st.sampled_from([*LoaderChoice, LoaderFile("ipxe/mine.efi")]),
     address=addresses,
     kernel_args=st.lists(st.text(max_size=5), max_size=3).map(tuple),
     shell=st.booleans(),

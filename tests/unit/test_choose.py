@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from netboot.boot.choose import BootPolicy, choose, machine_id
+from netboot.boot.layers import CONFIGURATION, Layer
 from netboot.config import UnknownClients
 from netboot.errors import NetbootError
-from netboot.model.client import Client, LoaderChoice
+from netboot.model.client import Client
 from netboot.model.image import Version
+from netboot.model.loader import LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
@@ -49,7 +51,7 @@ def policy(*clients: Client, versions: tuple[Version, ...] = TWO, unknown: str =
         clients=Known(clients),
         versions=Published((), versions),
         unknown=UnknownClients.parse(unknown),
-        kernel_args=("console=ttyS0",),
+        general=Layer(source=CONFIGURATION, kernel_args=("console=ttyS0",)),
         machine_id_seed=b"seed",
     )
 
@@ -169,3 +171,24 @@ def test_a_loader_that_fits_is_kept(loader: LoaderChoice, arch: int) -> None:
     target = choose(request(arch=arch), policy(replace(LAB, loader=loader)))
     assert isinstance(target, ImageTarget)
     assert target.loader is loader
+
+
+class OnlyUndionly:
+    def has(self, name: str) -> bool:
+        return name == "ipxe/undionly.kpxe"
+
+    def remedy(self, name: str) -> str:
+        return f"put {name} there"
+
+
+def test_a_loader_that_is_not_there_is_told_before_the_client_looks_for_it() -> None:
+    bare = replace(policy(LAB), loaders=OnlyUndionly())
+    target = choose(request(arch=Arch.X64_UEFI), bare)
+    assert isinstance(target, DeniedTarget)
+    assert target.reason == "the loader ipxe/snponly.efi is not on this server"
+    assert target.hint == "put ipxe/snponly.efi there"
+    assert isinstance(choose(request(arch=Arch.BIOS), bare), ImageTarget)
+    # Who has iPXE in its network card needs none, and whoever asks by URL has been sent one.
+    in_rom = BootRequest(mac=MAC, stage=Stage.LOADER, firmware=Firmware.IPXE, arch=Arch.X64_UEFI)
+    assert isinstance(choose(in_rom, bare), ImageTarget)
+    assert isinstance(choose(request(arch=ANY_ARCH), bare), ImageTarget)

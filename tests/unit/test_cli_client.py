@@ -31,6 +31,7 @@ def test_add_then_show(cli: Cli) -> None:
         "name": "lab-01",
         "image": "debian",
         "root": "nfs",
+        "profiles": [],
         "loader": "auto",
         "address": None,
         "kernel_args": [],
@@ -48,11 +49,11 @@ def test_every_option_of_add_is_recorded(cli: Cli) -> None:
 
 def test_list_is_a_table_by_name(cli: Cli) -> None:
     cli.ok("client", "add", OTHER, "--name", "b")
-    cli.ok("client", "add", MAC, "--name", "a", "--image", "debian")
+    cli.ok("client", "add", MAC, *["--name", "a", "--image", "debian", "--profile", "room", "--profile", "lab"])
     assert cli.ok("client", "list").stdout.splitlines() == [
-        "NAME  MAC                IMAGE   ADDRESS  LOADER",
-        "a     52:54:00:00:00:01  debian  -        auto",
-        "b     52:54:00:00:00:02  -       -        auto",
+        "NAME  MAC                IMAGE   ADDRESS  PROFILES  LOADER",
+        "a     52:54:00:00:00:01  debian  -        room lab  auto",
+        "b     52:54:00:00:00:02  -       -        -         auto",
     ]
 
 
@@ -68,7 +69,9 @@ REFUSED_ADDS = [
     ([OTHER, "--name", "x", "--kernel-arg", "two words"], 2, "'two words'", "kernel arguments"),
     ([OTHER, "--name", "x", "--kernel-arg", 'a="b'], 2, "kernel line", "quotes"),
     ([OTHER, "--name", "x", "--kernel-arg", "${net0/mac}"], 2, "iPXE", "kernel arguments"),
-    ([OTHER, "--name", "x", "--loader", "lilo"], 2, "--loader", "--help"),
+    ([OTHER, "--name", "x", "--loader", "lilo"], 2, "'lilo' is no loader", "name a family"),
+    ([OTHER, "--name", "x", "--loader", "../x.efi"], 2, "cannot be the name of a loader", "folder of loaders"),
+    ([OTHER, "--name", "x", "--profile", "A b"], 2, "cannot be a profile's name", "lower-case"),
     ([MAC, "--name", "x"], 4, "already client lab-01", "netboot client set lab-01"),
     ([OTHER, "--name", "lab-01"], 4, "belongs to the client with 52:54:00:00:00:01", "--name NEW"),
     ([OTHER, "--name", "x", "--address", "10.0.0.9"], 4, "reserved for client lab-01", "--address none"),
@@ -194,3 +197,12 @@ def test_files_that_may_not_be_read_are_no_crash(tmp_path: Path) -> None:
         ran = Cli(tmp_path)("image", "list")
     assert ran.code == 5
     assert str(tmp_path / "images/debian") in ran.stderr
+
+
+def test_profiles_are_replaced_and_taken_away(cli: Cli) -> None:
+    cli.ok("client", "add", MAC, "--name", "a", "--profile", "room", "--loader", "ipxe/mine.efi")
+    changed = cli.ok("client", "set", "a", "--profile", "lab", "--profile", "room", "--profile", "lab", "--json").json
+    assert (changed["profiles"], changed["loader"]) == (["lab", "room"], "ipxe/mine.efi")
+    assert "profiles: lab room -> -" in cli.ok("client", "set", "a", "--profile", "none").stdout
+    gone = cli.ok("client", "remove", "a").stdout
+    assert f"to bring it back: netboot client add {MAC} --name a --loader ipxe/mine.efi" in gone

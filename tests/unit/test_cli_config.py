@@ -33,6 +33,14 @@ kernel_args = ["console=ttyS0", "quiet"]
 shell = true
 [exports]
 backend = "ganesha"
+[loaders]
+x64-uefi = "grub"
+4711 = "site/odd.efi"
+[profile.room]
+inherits = "general"
+loader = "ipxe/mine.efi"
+loaders = { bios = "pxelinux" }
+[profile.general]
 """
 
 

@@ -105,3 +105,34 @@ def test_architecture_is_the_one_last_seen(cli: Cli, tmp_path: Path) -> None:
     shape, rows = explain(cli, "a")
     assert ("arch", "ARM64_UEFI (11)", "the client, when it was last seen") in rows
     assert shape["target"] == "denied"
+
+
+def test_values_of_profiles_name_the_profile(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "profiles.toml").write_text(
+        CONFIG + '[profile.base]\nupper_size = "3g"\n'
+        '[profile.room]\ninherits = "base"\nloader = "grub"\nkernel_args = ["room"]\nshell = true\n'
+    )
+    cli.ok("client", "add", str(MAC), *["--name", "a", "--image", "debian", "--profile", "room", "--kernel-arg", "own"])
+    _, rows = explain(cli, "a", "--config", str(tmp_path / "profiles.toml"))
+    for expected in (
+        ("profiles", ["room"], "client record"),
+        ("loader", "grub", "profile room"),
+        ("loader_file", "grub/shimx64.efi", "loader and architecture"),
+        ("upper_size", "3g", "profile base"),
+        ("shell", True, "profile room"),
+        ("kernel_args", ["console=ttyS0"], "configuration"),
+        ("kernel_args", ["room"], "profile room"),
+        ("kernel_args", ["own"], "client record"),
+    ):
+        assert expected in rows
+    shape, _ = explain(cli, "a")
+    assert shape["target"] == "denied"
+    assert shape["hint"].startswith("write [profile.room] there")
+
+
+def test_a_loader_file_of_the_data_directory(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("client", "add", str(MAC), *["--name", "a", "--image", "debian", "--loader", "ipxe/mine.efi"])
+    assert explain(cli, "a")[0]["reason"] == "the loader ipxe/mine.efi is not on this server"
+    (tmp_path / "loaders/ipxe").mkdir(parents=True)
+    (tmp_path / "loaders/ipxe/mine.efi").touch()
+    assert ("loader_file", "ipxe/mine.efi", "loader and architecture") in explain(cli, "a")[1]

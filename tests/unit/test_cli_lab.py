@@ -19,8 +19,8 @@ from netboot.lab.lab import LabSpec
 from netboot.lab.network import plan_lab
 from netboot.lab.result import ClientResult, LabResult
 from netboot.model.boot import Outcome, Verdict
-from netboot.model.client import LoaderChoice
 from netboot.model.event import Event, EventKind
+from netboot.model.loader import LoaderChoice
 from netboot.model.names import VersionRef
 from tests.cli_kit import Cli, as_nobody, open_to_all, publish_image
 from tests.kit import MAC

@@ -7,7 +7,7 @@ import pytest
 
 from netboot.config import DhcpMode, UnknownPolicy, load_config, parse_config
 from netboot.config.paths import DEFAULT_DATA_DIR, DataDir
-from netboot.config.reader import LISTS, TABLES, settings_of
+from netboot.config.reader import LISTS, NAMED, TABLES, settings_of
 from netboot.config.sections import Config
 from netboot.errors import InvalidInput, NotFound
 from netboot.model.lease import Pool
@@ -117,7 +117,8 @@ def test_the_data_directory_is_named_by_the_nearest(tmp_path: Path) -> None:
 
 def test_every_setting_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
-    for name, section in {"": Config, **TABLES, **LISTS}.items():
+    sections = {"": Config, **TABLES, **LISTS, **{f"{name}.NAME": section for name, (section, _) in NAMED.items()}}
+    for name, section in sections.items():
         if name:
             heading = f"[[{name}]]" if name in LISTS else f"[{name}]"
             assert f"`{heading}`" in page, f"section {heading} is not documented"

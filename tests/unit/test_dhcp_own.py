@@ -10,9 +10,9 @@ from netboot.dhcp.allocate import HOLD_S
 from netboot.dhcp.decision import Reply
 from netboot.dhcp.leases import LeaseBook
 from netboot.dhcp.message import ZERO, Message, MessageType
-from netboot.model.client import LoaderChoice
 from netboot.model.event import EventKind
 from netboot.model.lease import LeaseState
+from netboot.model.loader import LoaderChoice
 from tests.dhcp_kit import (
     BIOS,
     IPXE,

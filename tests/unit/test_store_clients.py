@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from netboot.errors import Conflict, InvalidInput, NotFound
-from netboot.model.client import Client, LoaderChoice
+from netboot.model.client import Client
+from netboot.model.loader import LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.store import ClientRepository, open_database

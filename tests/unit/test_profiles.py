@@ -1,0 +1,159 @@
+"""Settings in layers: configuration, profiles, the client's record; which one holds, and by whose word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from netboot.boot.choose import BootPolicy, choose, layers_of
+from netboot.boot.layers import settle
+from netboot.config import parse_config
+from netboot.errors import InvalidInput
+from netboot.model.client import Client
+from netboot.model.loader import parse_loader
+from netboot.model.names import VersionRef
+from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
+from netboot.model.target import DeniedTarget, ImageTarget
+from tests.kit import MAC
+from tests.unit.test_choose import TWO, Known, OnlyUndionly, Published
+
+CONFIG = """
+[loaders]
+x64-uefi = "site/x64.efi"
+4711 = "site/odd.efi"
+other = "site/other.efi"
+
+[boot]
+kernel_args = ["general"]
+
+[profile.room]
+kernel_args = ["room"]
+upper_size = "1g"
+shell = true
+
+[profile.secure]
+inherits = "room"
+loader = "grub"
+kernel_args = ["secure"]
+upper_size = "2g"
+
+[profile.secure.loaders]
+bios = "site/undi.kpxe"
+
+[profile.quiet]
+shell = false
+"""
+
+CLIENT = Client(mac=MAC, name="lab-01", image=VersionRef("debian"), kernel_args=("own",))
+
+
+def policy(client: Client, config: str = CONFIG) -> BootPolicy:
+    return BootPolicy.of(
+        parse_config(config), clients=Known((client,)), versions=Published((), TWO), loaders=Every(), secret=b""
+    )
+
+
+class Every(OnlyUndionly):
+    def has(self, name: str) -> bool:
+        return True
+
+
+def target_of(client: Client, arch: int = Arch.X64_UEFI, config: str = CONFIG) -> ImageTarget | DeniedTarget:
+    request = BootRequest(mac=MAC, stage=Stage.FIRMWARE, firmware=Firmware.UEFI, arch=arch)
+    target = choose(request, policy(client, config))
+    assert isinstance(target, ImageTarget | DeniedTarget)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("profiles", "own", "arch", "loader", "said_by"),
+    [
+        ((), "auto", Arch.X64_UEFI, "site/x64.efi", "configuration"),
+        ((), "auto", Arch.BIOS, "auto", "default"),
+        ((), "auto", 4711, "site/odd.efi", "configuration"),
+        ((), "auto", 4712, "site/other.efi", "configuration"),
+        ((), "auto", ANY_ARCH, "auto", "default"),
+        (("room",), "auto", Arch.X64_UEFI, "site/x64.efi", "configuration"),
+        # A profile's word for all architectures wins over the configuration's for this one, its word for one over that.
+        (("secure",), "auto", Arch.X64_UEFI, "grub", "profile secure"),
+        (("secure",), "auto", Arch.BIOS, "site/undi.kpxe", "profile secure"),
+        (("secure",), "ipxe/own.efi", Arch.X64_UEFI, "ipxe/own.efi", "client record"),
+        (("secure",), "ipxe", Arch.BIOS, "ipxe", "client record"),
+    ],
+)
+def test_the_nearest_word_on_the_loader_holds(
+    profiles: tuple[str, ...], own: str, arch: int, loader: str, said_by: str
+) -> None:
+    client = replace(CLIENT, profiles=profiles, loader=parse_loader(own))
+    settled = settle(layers_of(client, policy(client)), arch)
+    assert (str(settled.loader), settled.sources["loader"]) == (loader, said_by)
+    target = target_of(client, arch)
+    assert isinstance(target, ImageTarget)
+    assert target.loader == settled.loader
+
+
+@pytest.mark.parametrize(
+    ("profiles", "words", "upper_size", "shell"),
+    [
+        ((), "general own", "50%", False),
+        (("room",), "general room own", "1g", True),
+        (("secure",), "general room secure own", "2g", True),
+        (("secure", "quiet"), "general room secure own", "2g", False),
+        (("quiet", "room"), "general room own", "1g", True),
+    ],
+)
+def test_a_later_profile_wins_and_words_add_up(
+    profiles: tuple[str, ...], words: str, upper_size: str, shell: bool
+) -> None:
+    target = target_of(replace(CLIENT, profiles=profiles))
+    assert isinstance(target, ImageTarget)
+    assert target.kernel_args == ("quiet", *words.split())
+    assert (target.upper_size, target.shell) == (upper_size, shell)
+
+
+def test_a_profile_that_is_gone_is_told_to_who_has_it() -> None:
+    target = target_of(replace(CLIENT, profiles=("room", "gone")))
+    assert isinstance(target, DeniedTarget)
+    assert target.reason == "client lab-01 has the profile gone, which the configuration does not have"
+    assert target.hint == "write [profile.gone] there, or take it away: netboot client set lab-01 --profile none"
+
+
+def test_a_family_that_has_nothing_is_mended_where_it_was_named() -> None:
+    config = '[profile.x]\nloader = "pxelinux"'
+    target = target_of(replace(CLIENT, profiles=("x",)), config=config)
+    assert isinstance(target, DeniedTarget)
+    assert target.hint == "name another for that architecture in the profile x"
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "hint"),
+    [
+        ('[profile.a]\ninherits = "b"', "profile.a.inherits names b, which is no profile", "write [profile.b]"),
+        (
+            '[profile.a]\ninherits = "b"\n[profile.b]\ninherits = "c"\n[profile.c]\ninherits = "b"',
+            "profile b inherits from itself: b from c from b",
+            "take the setting inherits out of [profile.c]",
+        ),
+        ('[profile.a]\ninherits = "a"', "profile a inherits from itself: a from a", "[profile.a]"),
+        ("[profile.a]\nlader = 'grub'", "profile.a.lader is no setting", "did you mean profile.a.loader?"),
+        ("[profile.A_b]", "'A_b' cannot be a profile's name", "lower-case"),
+        ("profile = 1", "profile: must be a table", "[profile.NAME]"),
+        ("[profile]\na = 1", "profile.a: must be a table", "[profile.a]"),
+        ("[loaders]\nx64-efi = 'grub'", "loaders has no architecture x64-efi", "did you mean x64-uefi?"),
+        ("[loaders]\n65536 = 'grub'", "loaders has no architecture 65536", "known are bios, pc98"),
+        ("[loaders]\nbios = 'lilo'", "loaders has at bios what is none: 'lilo' is no loader", "name a family"),
+        ("[loaders]\nbios = '../x'", "'../x' cannot be the name of a loader", "as it lies in the folder"),
+        ("[loaders]\nbios = 7", "loaders has at bios what is none: must be a text", ""),
+        ("loaders = 'grub'", "loaders must be a table from architectures to loaders", ""),
+    ],
+)
+def test_errors_of_profiles_and_loaders_name_the_fix(source: str, message: str, hint: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_config(source, name="site.toml")
+    assert message in caught.value.message
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_number_that_has_a_name_is_that_architecture() -> None:
+    assert dict(parse_config("[loaders]\n7 = 'x.efi'").loaders) == {"x64-uefi": parse_loader("x.efi")}
