@@ -11,16 +11,19 @@ from netboot.boot.choose import BootPolicy
 from netboot.config import DhcpMode, Subnet, UnknownClients
 from netboot.dhcp import options as opt
 from netboot.dhcp.answer import answer
+from netboot.dhcp.batch import Batch, Outgoing, Packet, take
 from netboot.dhcp.decision import Arrival, Decision, Reply, Silence
 from netboot.dhcp.destination import EVERYONE
 from netboot.dhcp.leases import LeaseBook, LeaseView
-from netboot.dhcp.message import Message, MessageType
-from netboot.dhcp.policy import Policy
+from netboot.dhcp.ledger import Ledger
+from netboot.dhcp.message import Message, MessageType, decode, encode
+from netboot.dhcp.policy import Policies, Policy
 from netboot.model.client import Client
 from netboot.model.image import Version
 from netboot.model.lease import Lease, LeaseState, Pool
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
+from netboot.model.networks import NetworkTable
 from tests.kit import MAC, make_version
 
 SERVER = IPv4Address("10.9.0.1")
@@ -36,7 +39,7 @@ RESERVED = Client(
 
 SUBNET = Subnet(
     network=IPv4Network("10.9.0.0/24"),
-    pool=Pool(IPv4Address("10.9.0.100"), IPv4Address("10.9.0.109")),
+    pool=(Pool(IPv4Address("10.9.0.100"), IPv4Address("10.9.0.109")),),
     router=IPv4Address("10.9.0.254"),
     dns=(IPv4Address("10.9.0.53"), IPv4Address("10.9.0.54")),
     domain="lab.example",
@@ -87,6 +90,27 @@ def make_policy(
         leases=LeaseBook(leases),
     )
     return replace(policy, **more)
+
+
+class Shelf:
+    """A store of leases in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[IPv4Address, Lease] = {}
+
+    def load(self) -> Sequence[Lease]:
+        return tuple(self.kept.values())
+
+    def commit(self, leases: Sequence[Lease]) -> None:
+        self.kept.update({each.address: each for each in leases})
+
+
+def serve_by(ledger: Ledger, home: Policy, **others: Policy) -> Policies:
+    """The policies of one interface, each with its network's book of the `ledger`; a proxy's network is SUBNET's."""
+    networks = {(each.subnet or SUBNET).network: each for each in (home, *others.values())}
+    ledger.serve(networks)
+    made = {network: replace(each, leases=ledger.book(network)) for network, each in networks.items()}
+    return Policies(home=made[(home.subnet or SUBNET).network], networks=NetworkTable(made.items()))
 
 
 def packet(
@@ -165,6 +189,25 @@ def holder(book: LeaseView, address: IPv4Address, now: float) -> MacAddress | No
 
 def told(decision: Decision) -> list[str]:
     return [each.kind.value for each in decision.events]
+
+
+class Edge:
+    """From packets to what is written and sent: one interface, one ledger and one batch."""
+
+    def __init__(self, home: Policy, **others: Policy) -> None:
+        self.ledger, self.batch = Ledger(Shelf()), Batch()
+        self.policies = serve_by(self.ledger, home, **others)
+
+    def take(self, message: Message, by: Arrival | None = None) -> tuple[Outgoing, ...]:
+        """What is sent at once; what waits for its lease is in the batch."""
+        return take(Packet(encode(message), by or arrival()), self.policies, self.ledger, NOW, self.batch)
+
+    def ask(self, message: Message, by: Arrival | None = None) -> Message | None:
+        """The reply, whenever it is sent."""
+        sent = [*self.take(message, by), *self.batch.replies]
+        self.batch = Batch()
+        assert len(sent) <= 1
+        return decode(sent[0].payload) if sent else None
 
 
 def active(address: str, mac: MacAddress = MAC, *, until: float = NOW + 1000, client_id: bytes | None = None) -> Lease:

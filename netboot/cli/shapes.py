@@ -13,7 +13,7 @@ from netboot.model.boot import Boot, Verdict
 from netboot.model.client import Client
 from netboot.model.event import Event
 from netboot.model.image import Artefact, Version
-from netboot.model.lease import Lease, LeaseState, Pool
+from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
 
 Shape = dict[str, Any]
@@ -108,8 +108,6 @@ def plain(value: Any) -> Any:
     """A setting's value as JSON can say it: numbers and lists as such, everything else as its usual text."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    if isinstance(value, Pool):
-        return f"{value.first}-{value.last}"
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, tuple | list):

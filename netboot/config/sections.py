@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,14 +76,22 @@ class Interface:
     """`[[interface]]`: a network interface that we may use.  One that is not listed is never touched."""
 
     name: str = setting(REQUIRED, values.interface_name, "The interface, as the kernel names it.")
-    dhcp: DhcpMode = setting(
-        DhcpMode.OFF,
+    dhcp: DhcpMode | None = setting(
+        None,
         values.choice(DhcpMode),
-        "What to do there: serve addresses (own), answer beside another DHCP server (proxy), or neither (off).",
+        "What to do there: serve addresses (own), answer beside another DHCP server (proxy), or neither (off), "
+        "whatever a subnet says; by default what the subnet says, else neither.",
     )
     address: IPv4Address | None = setting(
         None, values.address, "The server's address there; by default the first IPv4 address of the interface."
     )
+
+    def mode_for(self, subnet: Subnet) -> DhcpMode:
+        """How clients of `subnet` are served whose packets arrive here, their own or a relay's.
+
+        An interface that is off is off for everybody: no subnet can open a port there.
+        """
+        return DhcpMode.OFF if self.dhcp is DhcpMode.OFF else subnet.dhcp or self.dhcp or DhcpMode.OFF
 
 
 # What one DHCP option of 255 bytes holds: addresses of four bytes; routes of up to nine, and the default route.
@@ -94,7 +103,14 @@ class Subnet:
     """`[[subnet]]`: a network that we serve, and what its clients are told about it."""
 
     network: IPv4Network = setting(REQUIRED, values.network, "The network with its prefix length.")
-    pool: Pool | None = setting(None, values.pool, "The range of addresses to lend; none means reservations only.")
+    dhcp: DhcpMode | None = setting(
+        None,
+        values.choice(DhcpMode),
+        "What to do for this network, on its own interface and for relays; by default what the interface says.",
+    )
+    pool: tuple[Pool, ...] = setting(
+        (), values.one_or_many(values.pool), "The range of addresses to lend, or several; none means reservations only."
+    )
     router: IPv4Address | None = setting(None, values.address, "The default gateway that clients are told.")
     dns: tuple[IPv4Address, ...] = setting((), values.many(values.address), "The name servers that clients are told.")
     domain: str | None = setting(None, values.domain, "The DNS domain that clients are told.")
@@ -116,14 +132,22 @@ class Subnet:
     )
 
     def __post_init__(self) -> None:
-        if self.pool and not (self.pool.first in self.network and self.pool.last in self.network):
-            raise InvalidInput(f"pool {self.pool.first}-{self.pool.last} is not within {self.network}")
+        for pool in self.pool:
+            if pool.first not in self.network or pool.last not in self.network:
+                raise InvalidInput(f"pool {pool} is not within {self.network}")
+        for one, other in pairwise(sorted(self.pool, key=lambda each: each.first)):
+            if other.first in one:
+                raise InvalidInput(f"pools {one} and {other} overlap")
         if self.router and self.router not in self.network:
             raise InvalidInput(f"router {self.router} is not within {self.network}")
         if len(self.dns) > _MOST_ADDRESSES:
             raise InvalidInput(f"dns lists {len(self.dns)} servers; one DHCP option holds {_MOST_ADDRESSES}")
         if len(self.routes) > _MOST_ROUTES:
             raise InvalidInput(f"routes lists {len(self.routes)}; one DHCP option holds {_MOST_ROUTES} in any case")
+
+    def lends(self, address: IPv4Address) -> bool:
+        """Whether one of the pools holds `address`."""
+        return any(address in pool for pool in self.pool)
 
     def __hash__(self) -> int:
         return hash(self.network)  # enough to tell subnets apart, and asked for with every packet

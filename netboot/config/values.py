@@ -83,6 +83,15 @@ def many(one: Reader) -> Reader:
     return read
 
 
+def one_or_many(one: Reader) -> Reader:
+    """A single item or a list of them; the result is a tuple."""
+
+    def read(value: Any) -> tuple[Any, ...]:
+        return tuple(one(item) for item in (value if isinstance(value, list) else [value]))
+
+    return read
+
+
 def path(value: Any) -> Path:
     found = Path(text(value))
     if not found.is_absolute() or not value.isprintable():

@@ -14,6 +14,7 @@ from netboot.boot.progress import begins_boot
 from netboot.config import Config
 from netboot.config.paths import DataDir
 from netboot.daemon.policies import served_networks
+from netboot.dhcp.ledger import Ledger
 from netboot.errors import NetbootError
 from netboot.exports.apply import Exporter
 from netboot.exports.detect import make_backend
@@ -45,7 +46,7 @@ class Parts:
 
     clients: ClientDirectory
     versions: ImageStore
-    leases: LeaseRepository
+    ledger: Ledger
     events: EventRepository
     recorder: EventRecorder
     loops: LoopWatch
@@ -100,7 +101,7 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         yield Parts(
             clients=ClientDirectory(ClientRepository(engine)),
             versions=ImageStore(data.images),
-            leases=LeaseRepository(engine),
+            ledger=Ledger(LeaseRepository(engine), served_networks(config)),
             events=events,
             recorder=recorder,
             loops=LoopWatch(recorder.record),

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from netboot.boot.choose import BootPolicy
 from netboot.config import Config, DhcpMode, Interface, Subnet
-from netboot.dhcp.policy import Policy
+from netboot.dhcp.ledger import Ledger
+from netboot.dhcp.policy import Policies, Policy
 from netboot.errors import InvalidInput, Unavailable
 from netboot.model.mac import MacAddress
+from netboot.model.networks import NetworkTable
 from netboot.store import ClientDirectory
 from netboot.system.links import Link
 
@@ -42,6 +44,7 @@ class Place:
     """An interface that we serve: what the file says of it, and what the kernel does.
 
     `index` tells an interface from a later one of the same name, to which no open socket is bound.
+    `other_addresses` are this host's besides `address`, on whatever interface.
     """
 
     interface: Interface
@@ -52,8 +55,11 @@ class Place:
     mtu: int = 1500
 
 
-def place_of(interface: Interface, link: Link, config: Config) -> Place:
-    """Raises `Unavailable` for an interface without the address it needs, `InvalidInput` for one without a subnet."""
+def place_of(interface: Interface, link: Link, config: Config, *, host: Iterable[IPv4Address] = ()) -> Place:
+    """Where to serve `interface`; `host` are the addresses of all interfaces.
+
+    Raises `Unavailable` for an interface without the address it needs, `InvalidInput` for one without a subnet.
+    """
     if not link.up:
         log.warning("interface %s is down, so nobody is served there: ip link set %s up", link.name, link.name)
     own = [each.ip for each in link.addresses]
@@ -79,26 +85,36 @@ def place_of(interface: Interface, link: Link, config: Config) -> Place:
         interface=interface,
         index=link.index,
         address=address,
-        other_addresses=frozenset(own) - {address},
+        other_addresses=frozenset((*own, *host)) - {address},
         subnet=subnet,
         mtu=link.mtu,
     )
 
 
-def dhcp_policy(place: Place, *, boot: BootPolicy, clients: ClientDirectory, http_port: int) -> Policy:
-    """How DHCP is answered at `place`.  A proxy lends nothing, so it knows no subnet."""
-    return Policy(
-        mode=place.interface.dhcp,
-        interface=place.interface.name,
-        server=place.address,
-        also_known_as=place.other_addresses,
-        http_port=http_port,
-        boot=boot,
-        subnet=place.subnet if place.interface.dhcp is DhcpMode.OWN else None,
-        reservations=Reservations(clients),
-        authoritative=place.subnet.authoritative,
-        mtu=place.mtu,
-    )
+def dhcp_policies(
+    place: Place, config: Config, *, boot: BootPolicy, clients: ClientDirectory, ledger: Ledger, http_port: int
+) -> Policies:
+    """How DHCP is answered at `place`: on its own network, and for relays of every other."""
+    reservations = Reservations(clients)
+
+    def policy(subnet: Subnet) -> Policy:
+        mode = place.interface.mode_for(subnet)
+        return Policy(
+            mode=mode,
+            interface=place.interface.name,
+            server=place.address,
+            also_known_as=place.other_addresses,
+            http_port=http_port,
+            boot=boot,
+            subnet=subnet if mode is DhcpMode.OWN else None,  # a proxy lends nothing
+            reservations=reservations,
+            authoritative=subnet.authoritative,
+            mtu=place.mtu,
+            leases=ledger.book(subnet.network),
+        )
+
+    made = {subnet.network: policy(subnet) for subnet in config.subnet}
+    return Policies(home=made[place.subnet.network], networks=NetworkTable(made.items()))
 
 
 def served_networks(config: Config) -> tuple[IPv4Network, ...]:

@@ -57,7 +57,8 @@ def find_places(config: Config) -> tuple[Place, ...]:
             hint='add one: [[interface]] with name = "eth1" and dhcp = "own" or "proxy"',
         )
     with Links() as links:
-        return tuple(place_of(each, links.get(each.name), config) for each in config.interface)
+        host = [address.ip for link in links.list() for address in link.addresses if not address.ip.is_loopback]
+        return tuple(place_of(each, links.get(each.name), config, host=host) for each in config.interface)
 
 
 class Service:
@@ -78,6 +79,7 @@ class Service:
         with ExitStack() as handlers:
             self._handle_signals(handlers)
             await asyncio.to_thread(self._parts.make_exports_ready, self._settings.boot)
+            await self._parts.ledger.load()
             try:
                 for place in places:
                     await self._open(place)
@@ -122,6 +124,7 @@ class Service:
         for key in changed_fixed(self._started_with, config):
             log.warning("%s has changed; that takes effect with the next restart", key)
         self._settings = settings
+        self._parts.ledger.serve(served_networks(config))
         await self._serve_networks(config)
         await self._follow(places)
         self._ready(EventKind.SERVER_RELOADED)

@@ -14,7 +14,8 @@ from netboot.boot.loaderfiles import LoaderFiles
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind
 from netboot.config import Config, DhcpMode
 from netboot.daemon.parts import Parts
-from netboot.daemon.policies import Place, dhcp_policy
+from netboot.daemon.policies import Place, dhcp_policies
+from netboot.dhcp.policy import Policies
 from netboot.dhcp.server import DhcpServer
 from netboot.model.image import Version
 from netboot.model.lease import LeaseState
@@ -40,7 +41,10 @@ class Settings:
 
 
 class Site:
-    """Everything on one interface.  `settings` is asked anew with every request."""
+    """Everything on one interface.  `settings` is asked anew with every request.
+
+    DHCP's policies are made anew when settings or place have changed, not with every packet.
+    """
 
     def __init__(self, place: Place, parts: Parts, settings: Callable[[], Settings]) -> None:
         self.place = place
@@ -51,6 +55,8 @@ class Site:
         self._listener = BootListener(create_app(self._services()), place.address, self._http_port)
         self._tftp = self._make_tftp(ports.tftp.port) if ports.tftp.enabled else None
         self._dhcp: DhcpServer | None = None
+        self._dhcp_shares_port = False
+        self._policies: tuple[Settings, Place, Policies] | None = None
 
     async def start(self) -> None:
         """Raises `Unavailable` or `NotPermitted`; what was started before the failure is stopped again."""
@@ -70,42 +76,54 @@ class Site:
         await self._listener.stop()
 
     async def move(self, place: Place) -> None:
-        """Serve the same address by other rules.  DHCP starts anew when its mode changes, for its sockets differ."""
-        mode = place.interface.dhcp
-        is_running = self._dhcp is not None
-        changed = mode is not self.place.interface.dhcp or is_running is (mode is DhcpMode.OFF)
+        """Serve the same address by other rules.  DHCP starts anew when these ask for other sockets."""
         self.place = place
-        if changed:
+        policies = self._dhcp_policies()
+        if self._dhcp is not None and (_is_off(policies) or policies.shares_port is not self._dhcp_shares_port):
             await self._stop_dhcp()
+        if self._dhcp is None:
             await self._start_dhcp()
 
     @property
     def summary(self) -> str:
-        """What is served there, in words."""
-        wanted = self.place.interface.dhcp
-        dhcp = str(wanted) if self._dhcp is not None or wanted is DhcpMode.OFF else f"{wanted}, but it could not start"
-        return f"{self.place.interface.name} ({self.place.address}, dhcp {dhcp})"
+        """What is served there, in words: the mode of its own network, and of those that are served otherwise."""
+        policies = self._dhcp_policies()
+        modes = [str(policies.home.mode)]
+        interface, config = self.place.interface, self._settings().config
+        for subnet in config.subnet:
+            if (mode := interface.mode_for(subnet)) is not policies.home.mode:
+                modes.append(f"{mode} for {subnet.network}")
+        failed = ", but it could not start" if self._dhcp is None and not _is_off(policies) else ""
+        return f"{interface.name} ({self.place.address}, dhcp {', '.join(modes)}{failed})"
 
     def lease_owner(self, address: IPv4Address) -> MacAddress | None:
         """Whose lease of ours an address is now."""
-        lease = self._dhcp.leases.lease_at(address) if self._dhcp else None
+        lease = self._parts.ledger.lease_at(address)
         if lease is None or lease.state is not LeaseState.ACTIVE or not lease.holds(time.time()):
             return None
         return lease.mac
 
+    def _dhcp_policies(self) -> Policies:
+        settings, place = self._settings(), self.place
+        if self._policies is None or self._policies[0] is not settings or self._policies[1] is not place:
+            made = dhcp_policies(
+                place,
+                settings.config,
+                boot=settings.boot,
+                clients=self._parts.clients,
+                ledger=self._parts.ledger,
+                http_port=self._http_port,
+            )
+            self._policies = settings, place, made
+        return self._policies[2]
+
     async def _start_dhcp(self) -> None:
-        if self.place.interface.dhcp is DhcpMode.OFF:
+        policies = self._dhcp_policies()
+        if _is_off(policies):
             return
-        dhcp = DhcpServer(
-            self.place.interface.name,
-            lambda: dhcp_policy(
-                self.place, boot=self._settings().boot, clients=self._parts.clients, http_port=self._http_port
-            ),
-            self._parts.leases,
-            self._parts.tell,
-        )
+        dhcp = DhcpServer(self.place.interface.name, self._dhcp_policies, self._parts.ledger, self._parts.tell)
         await dhcp.start()
-        self._dhcp = dhcp
+        self._dhcp, self._dhcp_shares_port = dhcp, policies.shares_port
 
     async def _stop_dhcp(self) -> None:
         if self._dhcp is not None:
@@ -164,3 +182,7 @@ class Site:
         event = boot_event(transfer, at=time.time(), owner_of=self._owner_of)
         if event is not None:
             self._parts.tell(event)
+
+
+def _is_off(policies: Policies) -> bool:
+    return policies.modes == {DhcpMode.OFF}

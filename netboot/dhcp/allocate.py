@@ -8,7 +8,7 @@ own address, another client's reservation, or an address that was declined and i
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -31,7 +31,10 @@ class NoAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Who asks, and what limits the answer.  `reserved` is the client's own; `known` that an admin named it."""
+    """Who asks, and what limits the answer.
+
+    `server` and `aliases` are our own addresses.  `reserved` is the client's own; `known` that an admin named it.
+    """
 
     mac: MacAddress
     subnet: Subnet
@@ -41,6 +44,7 @@ class Claim:
     now: float
     reserved: IPv4Address | None = None
     known: bool = False
+    aliases: frozenset[IPv4Address] = frozenset()
 
 
 def choose_address(claim: Claim, wanted: IPv4Address | None) -> IPv4Address | NoAddress:
@@ -48,11 +52,11 @@ def choose_address(claim: Claim, wanted: IPv4Address | None) -> IPv4Address | No
     for candidate in _preferred(claim, wanted):
         if refusal(claim, candidate) is None:
             return candidate
-    if claim.subnet.pool is None:
+    if not claim.subnet.pool:
         return NoAddress(f"{claim.subnet.network} has no pool and the client no reservation that is free")
     if not claim.known and claim.leases.hold_count(claim.now) >= _most_holds(claim.subnet.pool):
-        return NoAddress("too many offers wait for an answer")
-    free = next((each for each in _from_pool(claim, claim.subnet.pool) if refusal(claim, each) is None), None)
+        return NoAddress(f"too many offers in {claim.subnet.network} wait for an answer")
+    free = next((each for each in _from_pools(claim, claim.subnet.pool) if refusal(claim, each) is None), None)
     return free or NoAddress(f"the pool of {claim.subnet.network} is exhausted")
 
 
@@ -65,9 +69,9 @@ def refusal(claim: Claim, address: IPv4Address) -> str | None:
         return f"{address} belongs to someone else or was declined"
     if claim.reservations.get(address, claim.mac) != claim.mac:
         return f"{address} is reserved for another client"
-    if address in _never(claim):
+    if address in claim.aliases or address in _never(claim):
         return f"{address} is a server's own or a network's"
-    if address != claim.reserved and (subnet.pool is None or address not in subnet.pool):
+    if address != claim.reserved and not subnet.lends(address):
         return f"{address} is in no pool"
     return None
 
@@ -91,15 +95,22 @@ def _preferred(claim: Claim, wanted: IPv4Address | None) -> Iterator[IPv4Address
         yield wanted
 
 
-def _from_pool(claim: Claim, pool: Pool) -> Iterator[IPv4Address]:
-    """The whole pool, from a place that depends on the MAC alone: a client tends to get the same one again."""
-    start = zlib.crc32(claim.mac.octets) % len(pool)
-    for step in range(len(pool)):
-        yield pool.first + (start + step) % len(pool)
+def _from_pools(claim: Claim, pools: Sequence[Pool]) -> Iterator[IPv4Address]:
+    """All pools, from a place that depends on the MAC alone: a client tends to get the same one again."""
+    start = zlib.crc32(claim.mac.octets) % sum(map(len, pools))
+    rest = []
+    for pool in pools:
+        skipped = min(start, len(pool))
+        start -= skipped
+        yield from (pool.first + step for step in range(skipped, len(pool)))
+        rest.append((pool.first, skipped))
+    for first, skipped in rest:
+        yield from (first + step for step in range(skipped))
 
 
-def _most_holds(pool: Pool) -> int:
-    return max(len(pool) // _HOLDS_SHARE, min(len(pool), _HOLDS_FREE))
+def _most_holds(pools: Sequence[Pool]) -> int:
+    size = sum(map(len, pools))
+    return max(size // _HOLDS_SHARE, min(size, _HOLDS_FREE))
 
 
 def _never(claim: Claim) -> tuple[IPv4Address | None, ...]:

@@ -6,7 +6,6 @@ waits until they are durable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
@@ -14,10 +13,11 @@ from netboot.dhcp.answer import answer
 from netboot.dhcp.decision import BOOT_PORT, Arrival, Reply
 from netboot.dhcp.destination import EVERYONE, Destination, destination
 from netboot.dhcp.frame import ArpSender
-from netboot.dhcp.leases import LeaseBook
+from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.message import Message, decode, encode
+from netboot.dhcp.network import policy_for
 from netboot.dhcp.own import QUARANTINE_S
-from netboot.dhcp.policy import Policy
+from netboot.dhcp.policy import Policies, Policy
 from netboot.model.event import Event, EventKind
 from netboot.model.lease import Lease, LeaseState
 
@@ -42,22 +42,30 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Batch:
-    """What waits for `leases` to be durable: replies to send and events to tell."""
+    """What waits for `leases` to be durable: replies to send and events to tell.
+
+    `strangers` are addresses by which relays named networks that are none of ours.
+    """
 
     leases: list[Lease] = field(default_factory=list)
     replies: list[Outgoing] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    strangers: list[IPv4Address] = field(default_factory=list)
 
 
-def take(packet: Packet, policy: Policy, book: LeaseBook, now: float, batch: Batch) -> tuple[Outgoing, ...]:
-    """Answer one packet by `policy`, whose leases are the `book`.
+def take(packet: Packet, policies: Policies, ledger: Ledger, now: float, batch: Batch) -> tuple[Outgoing, ...]:
+    """Answer one packet by the policy of its network, whose leases are in the `ledger`.
 
     Returns what may be sent at once; what must wait is added to `batch`.  Raises `DecodeError` for what is no
     DHCP message.
     """
     request = decode(packet.payload)
+    policy = policy_for(request, packet.arrival, policies)
+    if isinstance(policy, IPv4Address):
+        batch.strangers.append(policy)
+        return ()
     decision = answer(request, packet.arrival, policy, now)
-    durable = _enter(decision.leases, book)
+    durable = ledger.enter(decision.leases)
     batch.leases += durable
     if not isinstance(decision, Reply):
         batch.events += decision.events
@@ -76,23 +84,15 @@ def take(packet: Packet, policy: Policy, book: LeaseBook, now: float, batch: Bat
     return ()
 
 
-def take_arp(claim: ArpSender, book: LeaseBook, now: float, batch: Batch) -> None:
+def take_arp(claim: ArpSender, ledger: Ledger, now: float, batch: Batch) -> None:
     """Somebody uses an address that is on offer to another: quarantine it, so that the REQUEST is refused."""
-    held = book.hold_at(claim.address)
+    held = ledger.hold_at(claim.address)
     if held is None or not held.holds(now) or held.mac.octets == claim.hardware:
         return
     taken = Lease(address=claim.address, mac=held.mac, state=LeaseState.DECLINED, expires_at=now + QUARANTINE_S)
-    batch.leases += _enter((taken,), book)
+    batch.leases += ledger.enter((taken,))
     details = {"address": str(claim.address), "used_by": claim.hardware.hex(":")}
     batch.events.append(Event(at=now, kind=EventKind.DECLINED, mac=held.mac, details=details))
-
-
-def _enter(leases: Iterable[Lease], book: LeaseBook) -> list[Lease]:
-    """Put the leases into the table; return those that must be written."""
-    entered = list(leases)
-    for lease in entered:
-        book.put(lease)
-    return [each for each in entered if each.state is not LeaseState.OFFERED]
 
 
 def _straight(to: Destination, arrival: Arrival, request: Message, policy: Policy) -> Destination:

@@ -33,6 +33,7 @@ def claim_of(query: Query, subnet: Subnet) -> Claim:
         now=query.now,
         reserved=reserved if reserved is not None and reserved in subnet.network else None,
         known=client is not None,
+        aliases=query.policy.also_known_as,
     )
 
 

@@ -43,8 +43,11 @@ class LeaseView(Protocol):
         """How many offers are waiting for their REQUEST."""
 
 
+_RANKS = {LeaseState.ACTIVE: 1, LeaseState.OFFERED: 2}
+
+
 class LeaseBook:
-    """The one table.  `put` is the one way to change it.
+    """The one table of a network.  `put` is the one way to change it.
 
     Inside, addresses are whole numbers and MACs are bytes: those hash in C, and every packet asks several times.
     """
@@ -54,12 +57,22 @@ class LeaseBook:
         self._lease_of: dict[bytes, Lease] = {}
         self._holds: dict[int, Lease] = {}
         self._hold_of: dict[bytes, Lease] = {}
-        # The lease that decides where a client is must come last: an active one, else the youngest.
-        for lease in sorted(leases, key=lambda each: (each.state is LeaseState.ACTIVE, each.expires_at)):
-            self.put(lease)
+        self.fill(leases)
 
     def __iter__(self) -> Iterator[Lease]:
         return iter(tuple(self._leases.values()))
+
+    def lines(self) -> tuple[Lease, ...]:
+        """Every lease and every hold."""
+        return (*self._leases.values(), *self._holds.values())
+
+    def fill(self, leases: Iterable[Lease]) -> None:
+        """Put many at once, in an order of their own: holds after leases, since a lease ends its client's hold.
+
+        The lease that decides where a client is must come last: an active one, else the youngest.
+        """
+        for lease in sorted(leases, key=lambda each: (_RANKS.get(each.state, 0), each.expires_at)):
+            self.put(lease)
 
     def put(self, lease: Lease) -> None:
         """Write one line: a hold when it is `offered` (one that expires at 0 is dropped), else a lease."""

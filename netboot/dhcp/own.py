@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from netboot.config import Subnet
-from netboot.dhcp import bootinfo, relay
+from netboot.dhcp import bootinfo
 from netboot.dhcp import options as opt
 from netboot.dhcp.allocate import NoAddress, choose_address, current_address
 from netboot.dhcp.decision import Decision, Query, Reply, Silence
@@ -30,9 +30,6 @@ def answer_own(query: Query) -> Decision:
     subnet = query.policy.subnet
     if subnet is None:
         return Silence(reason=f"no subnet is configured for {query.policy.interface}")
-    link = relay.link_address(query.message)
-    if link is not None and link not in subnet.network:
-        return Silence(reason=f"relayed from {link}, which is in no subnet of ours")
     handler = _HANDLERS.get(query.message.type)
     return handler(query, subnet) if handler else Silence(reason="a server's message")
 
@@ -46,7 +43,8 @@ def _offer(query: Query, subnet: Subnet) -> Decision:
         committed = ack(query, claim, address, rapid=True)
         return replace(committed, events=(*seen, *committed.events))
     if isinstance(address, NoAddress):
-        full = query.event(EventKind.POOL_EXHAUSTED, reason=address.reason, interface=query.policy.interface)
+        where = {"interface": query.policy.interface, "network": str(subnet.network)}
+        full = query.event(EventKind.POOL_EXHAUSTED, reason=address.reason, **where)
         return Silence(reason=address.reason, events=(*seen, full))
     message = compose(
         query,

@@ -87,5 +87,7 @@ def _asking(query: Query) -> Asking | None:
     if opt.SERVER_ID.code in message.options:
         return Asking.SELECTING
     if int(message.ciaddr):  # with option 50 as well it is a client's bug, and ciaddr is what it runs on
-        return Asking.REBINDING if query.arrival.destination == EVERYONE else Asking.RENEWING
+        # A relay passes on what was broadcast; what a client sends to us alone comes past it.
+        everyone = query.arrival.destination == EVERYONE or int(message.giaddr)
+        return Asking.REBINDING if everyone else Asking.RENEWING
     return Asking.REBOOTING if opt.REQUESTED_ADDRESS.code in message.options else None

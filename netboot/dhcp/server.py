@@ -11,15 +11,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
-from netboot.config import DhcpMode
 from netboot.dhcp.batch import Batch, Outgoing, take, take_arp
 from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT
-from netboot.dhcp.leases import LeaseBook, LeaseStore, LeaseView
+from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.link import Link
 from netboot.dhcp.message import DecodeError
-from netboot.dhcp.policy import Policy
+from netboot.dhcp.policy import Policies
 from netboot.errors import NetbootError
 from netboot.model.event import Event, EventKind
 
@@ -34,13 +32,16 @@ _REPEAT_S = 60.0
 
 
 class DhcpServer:
-    """DHCP on one interface.  `policy_source` is asked with every batch; `record` must not block."""
+    """DHCP on one interface.
+
+    `policy_source` is asked with every batch; the `ledger` is that of all interfaces; `record` must not block.
+    """
 
     def __init__(
         self,
         interface: str,
-        policy_source: Callable[[], Policy],
-        store: LeaseStore,
+        policy_source: Callable[[], Policies],
+        ledger: Ledger,
         record: Callable[[Event], None],
         *,
         port: int = SERVER_PORT,
@@ -49,20 +50,14 @@ class DhcpServer:
     ) -> None:
         self._interface = interface
         self._policy_source = policy_source
-        self._store = store
+        self._ledger = ledger
         self._record = record
         self._ports = port, boot_port
         self._clock = clock
-        self._book = LeaseBook()
         self._link: Link | None = None
         self._waiting = Batch()
         self._writing: asyncio.Task[None] | None = None
         self._told_at: dict[str, float] = {}
-
-    @property
-    def leases(self) -> LeaseView:
-        """Who has which address now."""
-        return self._book
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -70,9 +65,8 @@ class DhcpServer:
         return (self._link.port, self._link.boot_port) if self._link else self._ports
 
     async def start(self) -> None:
-        """Load the leases and listen.  Raises `Unavailable` or `NotPermitted` with the fix in the hint."""
-        self._book = LeaseBook(await asyncio.to_thread(self._store.load))
-        shared = self._policy_source().mode is DhcpMode.PROXY
+        """Listen.  Raises `Unavailable` or `NotPermitted` with the fix in the hint."""
+        shared = self._policy_source().shares_port
         self._link = Link(self._interface, port=self._ports[0], boot_port=self._ports[1], shared=shared)
         self._listen(self._link)
 
@@ -113,7 +107,7 @@ class DhcpServer:
             if self._link is link:
                 self._listen(link)
             try:
-                await asyncio.to_thread(self._store.commit, batch.leases)
+                await self._ledger.commit()
             except Exception as error:
                 # No ACK without a durable lease: the clients ask again, and the same leases are tried again.
                 if self._is_news("cannot write"):
@@ -128,16 +122,16 @@ class DhcpServer:
     def _drain(self, link: Link) -> None:
         """Answer what has arrived; send what needs no writing, and let wait what does."""
         now, batch = self._clock(), self._waiting
-        policy = self._policy()
-        if policy is None:
+        policies = self._policies()
+        if policies is None:
             for _ in link.receive(_BATCH):
                 pass  # or the sockets would stay readable for ever
             return
         for claim in link.arp_claims():
-            take_arp(claim, self._book, now, batch)
+            take_arp(claim, self._ledger, now, batch)
         for packet in link.receive(_BATCH):
             try:
-                now_ready = take(packet, policy, self._book, now, batch)
+                now_ready = take(packet, policies, self._ledger, now, batch)
             except DecodeError as error:
                 log.debug("%s: from %s: %s", self._interface, packet.arrival.source[0], error)
             except Exception:
@@ -148,10 +142,11 @@ class DhcpServer:
         if not batch.leases:
             self._tell(batch.events)
             batch.events.clear()
+        self._tell_strangers(batch)
 
-    def _policy(self) -> Policy | None:
+    def _policies(self) -> Policies | None:
         try:
-            return replace(self._policy_source(), leases=self._book)
+            return self._policy_source()
         except Exception:
             if self._is_news("no policy"):
                 log.exception("%s: the configuration or the database cannot be read", self._interface)
@@ -172,10 +167,17 @@ class DhcpServer:
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:
             if event.kind is EventKind.POOL_EXHAUSTED:
-                if not self._is_news(event.kind):
+                if not self._is_news(f"{event.kind} {event.details.get('network')}"):
                     continue
                 log.warning("%s: %s", self._interface, event.details.get("reason"))
             self._record(event)
+
+    def _tell_strangers(self, batch: Batch) -> None:
+        """Rule 1.53: silence for a relay of a network that we do not know, and a word to the admin."""
+        if batch.strangers and self._is_news("stranger"):
+            words = "%s: no [[subnet]] holds %s, for which a relay asks; its clients get no answer"
+            log.warning(words, self._interface, batch.strangers[0])
+        batch.strangers.clear()
 
     def _is_news(self, what: str) -> bool:
         """Whether this was not told within the last minute."""

@@ -25,7 +25,7 @@ def daemon_config(plan: LabPlan, dhcp: LabDhcp, *, data_dir: Path, accelerator: 
     """The text of the daemon's netboot.toml."""
     template = Template((templates_dir() / "lab" / "netboot.toml").read_text(encoding="utf-8"))
     # As a ProxyDHCP we lend nothing: the subnet is named for whom the images are exported to.
-    pool = f'pool = "{plan.pool.first}-{plan.pool.last}"' if dhcp is LabDhcp.OWN else "# no pool: the neighbour lends"
+    pool = f'pool = "{plan.pool}"' if dhcp is LabDhcp.OWN else "# no pool: the neighbour lends"
     return template.substitute(
         data_dir=data_dir,
         interface=plan.bridge,

@@ -44,5 +44,8 @@ class Pool:
     def __contains__(self, address: object) -> bool:
         return isinstance(address, IPv4Address) and self.first <= address <= self.last
 
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
+
     def __len__(self) -> int:
         return int(self.last) - int(self.first) + 1

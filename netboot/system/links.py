@@ -8,7 +8,7 @@ in the named one that `Links` was opened on.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
@@ -62,6 +62,13 @@ class Links:
         """The names of all interfaces."""
         return tuple(each.get("ifname") for each in self._route.get_links())
 
+    def list(self) -> tuple[Link, ...]:
+        """Every interface, the loopback among them."""
+        addresses: dict[int, list[IPv4Interface]] = {}
+        for each in self._route.get_addr(family=_AF_INET):
+            addresses.setdefault(each["index"], []).append(_address(each))
+        return tuple(_link(each, addresses.get(each["index"], ())) for each in self._route.get_links())
+
     def find(self, name: str) -> Link | None:
         """The interface called `name`, None when there is none."""
         index = self._index(name)
@@ -114,18 +121,22 @@ class Links:
 
     def _read(self, index: int) -> Link:
         (link,) = self._route.get_links(index)
-        addresses = (
-            IPv4Interface(f"{each.get('local') or each.get('address')}/{each['prefixlen']}")
-            for each in self._route.get_addr(index=index, family=_AF_INET)
-        )
-        return Link(
-            index=index,
-            name=link.get("ifname"),
-            mac=bytes.fromhex((link.get("address") or "").replace(":", "")),
-            up=bool(link["flags"] & IFF_UP),
-            mtu=int(link.get("mtu")),
-            addresses=tuple(addresses),
-        )
+        return _link(link, [_address(each) for each in self._route.get_addr(index=index, family=_AF_INET)])
+
+
+def _link(link: Any, addresses: Iterable[IPv4Interface]) -> Link:
+    return Link(
+        index=link["index"],
+        name=link.get("ifname"),
+        mac=bytes.fromhex((link.get("address") or "").replace(":", "")),
+        up=bool(link["flags"] & IFF_UP),
+        mtu=int(link.get("mtu")),
+        addresses=tuple(addresses),
+    )
+
+
+def _address(address: Any) -> IPv4Interface:
+    return IPv4Interface(f"{address.get('local') or address.get('address')}/{address['prefixlen']}")
 
 
 _AF_INET = 2

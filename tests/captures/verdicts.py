@@ -40,7 +40,7 @@ def home(message: Message, mode: DhcpMode) -> Policy:
         policy = replace(policy, also_known_as=frozenset([IPv4Address(named)]))
     if policy.subnet is None or (network := _network_of(message)) is None:
         return policy
-    subnet = replace(SUBNET, network=network, pool=Pool(network[1], network[254]), router=None)
+    subnet = replace(SUBNET, network=network, pool=(Pool(network[1], network[254]),), router=None)
     return replace(policy, subnet=subnet)
 
 

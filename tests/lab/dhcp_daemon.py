@@ -12,11 +12,12 @@ import sys
 from pathlib import Path
 
 from netboot.config import DhcpMode
+from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.server import DhcpServer
 from netboot.model.event import Event
 from netboot.store.database import open_database
 from netboot.store.leases import LeaseRepository
-from tests.dhcp_kit import LAB, RESERVED, make_policy
+from tests.dhcp_kit import LAB, RESERVED, make_policy, serve_by
 
 
 def tell(event: Event) -> None:
@@ -25,11 +26,12 @@ def tell(event: Event) -> None:
 
 
 async def serve(interface: str, data_dir: Path, mode: DhcpMode) -> None:
-    policy = make_policy(LAB, RESERVED, mode=mode, interface=interface)
-    store = LeaseRepository(open_database(data_dir))
-    server = DhcpServer(interface, lambda: policy, store, tell)
+    ledger = Ledger(LeaseRepository(open_database(data_dir)))
+    policies = serve_by(ledger, make_policy(LAB, RESERVED, mode=mode, interface=interface))
+    server = DhcpServer(interface, lambda: policies, ledger, tell)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    await ledger.load()
     await server.start()
     print("ready", flush=True)
     await ended.wait()

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from netboot.config import DhcpMode, Subnet
+from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.message import Message, MessageType, decode, encode
 from netboot.dhcp.policy import Policy
 from netboot.dhcp.server import DhcpServer
@@ -28,13 +29,13 @@ from netboot.errors import NotPermitted, Unavailable
 from netboot.model.event import Event
 from netboot.model.lease import Lease, Pool
 from netboot.model.mac import MacAddress
-from tests.dhcp_kit import LAB, SYSTEM, UEFI, discover, holder, macs, make_policy, packet, selecting
+from tests.dhcp_kit import LAB, SYSTEM, UEFI, discover, holder, macs, make_policy, packet, selecting, serve_by
 
 SERVER = IPv4Address("127.0.0.1")
 RELAY = IPv4Address("127.0.0.1")
 SUBNET = Subnet(
     network=IPv4Network("127.0.0.0/16"),
-    pool=Pool(IPv4Address("127.0.1.0"), IPv4Address("127.0.2.255")),
+    pool=(Pool(IPv4Address("127.0.1.0"), IPv4Address("127.0.2.255")),),
     lease_time_s=600,
 )
 POLICY = make_policy(LAB, server=SERVER, subnet=SUBNET, interface="lo")
@@ -94,6 +95,7 @@ class Stage:
     server: DhcpServer
     relay: Relay
     store: Shelf
+    ledger: Ledger
     events: list[Event]
 
 
@@ -103,11 +105,14 @@ async def serving(policy: Callable[[], Policy] = lambda: POLICY, store: Shelf | 
         store = Shelf()
         store.gate.set()
     events: list[Event] = []
-    server = DhcpServer("lo", policy, store, events.append, port=0, boot_port=0)
+    ledger = Ledger(store)
+    server = DhcpServer("lo", lambda: serve_by(ledger, policy()), ledger, events.append, port=0, boot_port=0)
+    serve_by(ledger, POLICY)
+    await ledger.load()
     await server.start()
     relay = Relay(server)
     try:
-        yield Stage(server, relay, store, events)
+        yield Stage(server, relay, store, ledger, events)
     finally:
         relay.sock.close()
         store.gate.set()
@@ -131,7 +136,7 @@ def test_a_client_gets_its_lease_and_the_relay_its_option_82() -> None:
             ack = await stage.relay.ask(selecting(str(offer.yiaddr), UEFI, server=SERVER))
             assert (ack.type, ack.yiaddr, ack.options[82]) == (MessageType.ACK, offer.yiaddr, RELAYED[82])
             assert list(stage.store.kept) == [offer.yiaddr]
-            assert holder(stage.server.leases, offer.yiaddr, 0.0) == LAB.mac
+            assert holder(stage.ledger.book(SUBNET.network), offer.yiaddr, 0.0) == LAB.mac
             assert [each.kind.value for each in stage.events] == ["discovered", "offered", "acked"]
 
     run(scene())
@@ -261,7 +266,7 @@ def test_what_breaks_the_policy_or_an_answer_costs_packets_and_not_the_server(ca
 
 def test_a_full_pool_is_told_once() -> None:
     async def scene() -> None:
-        full = replace(POLICY, subnet=replace(SUBNET, pool=None))
+        full = replace(POLICY, subnet=replace(SUBNET, pool=()))
         async with serving(lambda: full) as stage:
             for _ in range(5):
                 stage.relay.send(discover())
@@ -269,6 +274,18 @@ def test_a_full_pool_is_told_once() -> None:
             assert [each.kind.value for each in stage.events] == ["pool-exhausted"]
 
     run(scene())
+
+
+def test_a_relay_of_no_network_of_ours_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        async with serving() as stage:
+            for _ in range(3):
+                stage.relay.send(discover(more={118: bytes((10, 7, 0, 0))}))
+            await stage.relay.silence()
+            assert stage.events == []
+
+    run(scene())
+    assert caplog.text.count("no [[subnet]] holds 10.7.0.0, for which a relay asks") == 1
 
 
 def test_port_4011_answers_from_itself_to_where_it_was_asked_from() -> None:
@@ -309,7 +326,9 @@ def test_stopping_finishes_what_is_being_written_and_frees_the_port() -> None:
 
 
 async def start(interface: str, port: int, mode: DhcpMode = DhcpMode.OWN) -> None:
-    server = DhcpServer(interface, lambda: replace(POLICY, mode=mode), Shelf(), print, port=port, boot_port=0)
+    ledger = Ledger(Shelf())
+    policies = serve_by(ledger, replace(POLICY, mode=mode))
+    server = DhcpServer(interface, lambda: policies, ledger, print, port=port, boot_port=0)
     await server.start()
     await server.stop()
 

@@ -148,8 +148,7 @@ class Network(RuleBasedStateMachine):
     def only_addresses_that_are_ours_to_give_are_used(self) -> None:
         for mac, belief in self.beliefs.items():
             reserved = {each.address: each.mac for each in RESERVED}
-            assert SUBNET.pool is not None
-            assert belief.address in SUBNET.pool or reserved.get(belief.address) == mac
+            assert SUBNET.lends(belief.address) or reserved.get(belief.address) == mac
             assert not (self.now < self.quarantined.get(belief.address, 0.0) and self.now < belief.until)
 
     @invariant()

@@ -65,8 +65,8 @@ def test_show_as_json(cli: Cli) -> None:
     file = cli.data_dir / "netboot.toml"
     file.write_text(FULL)
     shown = cli.ok("config", "show", str(file), "--json").json
-    assert shown["subnet"][0]["pool"] == "10.0.0.100-10.0.0.200"
-    assert shown["interface"][1] == {"name": "eth2", "dhcp": "off", "address": None}
+    assert shown["subnet"][0]["pool"] == ["10.0.0.100-10.0.0.200"]
+    assert shown["interface"][1] == {"name": "eth2", "dhcp": None, "address": None}
     assert shown["http"] == {"port": 8080}
 
 

@@ -45,7 +45,7 @@ def test_reads_a_whole_file() -> None:
     assert config.data_dir == Path("/srv/netboot")
     assert [(each.name, each.dhcp) for each in config.interface] == [("br0", DhcpMode.OWN), ("eth1", DhcpMode.PROXY)]
     assert config.interface[1].address == IPv4Address("192.0.2.4")
-    assert config.subnet[0].pool == Pool(IPv4Address("10.9.0.100"), IPv4Address("10.9.0.199"))
+    assert config.subnet[0].pool == (Pool(IPv4Address("10.9.0.100"), IPv4Address("10.9.0.199")),)
     assert config.clients.unknown.policy is UnknownPolicy.IMAGE
     assert str(config.clients.unknown) == "image:debian-minimal:2"
     assert config.boot.upper_size == "2g"
@@ -62,7 +62,40 @@ def test_an_empty_file_serves_no_interface() -> None:
 
 
 def test_an_interface_that_is_only_named_gets_no_dhcp() -> None:
-    assert parse_config('[[interface]]\nname = "br0"').interface[0].dhcp is DhcpMode.OFF
+    config = parse_config('[[interface]]\nname = "br0"\n[[subnet]]\nnetwork = "10.9.0.0/24"')
+    assert config.interface[0].mode_for(config.subnet[0]) is DhcpMode.OFF
+
+
+@pytest.mark.parametrize(
+    ("interface", "subnet", "mode"),
+    [
+        ("own", None, "own"),
+        ("own", "proxy", "proxy"),
+        ("proxy", "own", "own"),
+        ("own", "off", "off"),
+        (None, "own", "own"),
+        ("off", "own", "off"),  # the door is shut, whatever stands behind it
+    ],
+)
+def test_a_subnet_says_how_it_is_served_and_an_interface_what_is_usual_there(
+    interface: str | None, subnet: str | None, mode: str
+) -> None:
+    def dhcp(value: str | None) -> str:
+        return f'dhcp = "{value}"' if value else ""
+
+    config = parse_config(
+        f'[[interface]]\nname = "br0"\n{dhcp(interface)}\n[[subnet]]\nnetwork = "10.9.0.0/24"\n{dhcp(subnet)}'
+    )
+    assert config.interface[0].mode_for(config.subnet[0]) is DhcpMode(mode)
+
+
+def test_a_subnet_may_have_several_pools() -> None:
+    (subnet,) = parse_config(
+        '[[subnet]]\nnetwork = "10.9.0.0/24"\npool = ["10.9.0.10-10.9.0.19", "10.9.0.30 - 10.9.0.39"]'
+    ).subnet
+    assert [str(each) for each in subnet.pool] == ["10.9.0.10-10.9.0.19", "10.9.0.30-10.9.0.39"]
+    lent = [last for last in range(256) if subnet.lends(IPv4Address(f"10.9.0.{last}"))]
+    assert lent == [*range(10, 20), *range(30, 40)]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +113,7 @@ def test_an_interface_that_is_only_named_gets_no_dhcp() -> None:
         ("[[subnet]]\nnetwork = '10.9.0.0/24'\npool = '10.9.0.9'", "subnet[1].pool must be a range", ""),
         ("[[subnet]]\nnetwork = '10.9.0.0/24'\npool = '10.9.0.9-10.9.0.2'", "ends before it begins", ""),
         ("[[subnet]]\nnetwork = '10.9.0.0/24'\npool = '10.9.1.2-10.9.1.9'", "is not within 10.9.0.0/24", ""),
+        ("[[subnet]]\nnetwork = '10.9.0.0/24'\npool = ['10.9.0.2-10.9.0.9', '10.9.0.9-10.9.0.12']", "overlap", ""),
         ("[[subnet]]\nnetwork = '10.9.0.0/24'\nrouter = '10.8.0.1'", "router 10.8.0.1 is not within", ""),
         ("[[subnet]]\nnetwork='10.9.0.0/24'\n[[subnet]]\nnetwork='10.9.0.0/16'", "overlap", ""),
         ("[http]\nport = 0", "http.port must be a whole number from 1 to 65535", ""),

@@ -8,13 +8,10 @@ from ipaddress import IPv4Address
 import pytest
 
 from netboot.config import DhcpMode
-from netboot.dhcp.batch import Batch, Outgoing, Packet, take, take_arp
-from netboot.dhcp.decision import Arrival
+from netboot.dhcp.batch import Batch, Packet, take, take_arp
 from netboot.dhcp.frame import ArpSender
-from netboot.dhcp.leases import LeaseBook
-from netboot.dhcp.message import DecodeError, Message, decode, encode
+from netboot.dhcp.message import DecodeError, decode
 from netboot.dhcp.message import MessageType as Type
-from netboot.dhcp.policy import Policy
 from netboot.model.lease import LeaseState
 from tests.dhcp_kit import (
     BIOS,
@@ -23,6 +20,7 @@ from tests.dhcp_kit import (
     SERVER,
     UEFI,
     UNICAST,
+    Edge,
     arrival,
     discover,
     extending,
@@ -32,17 +30,6 @@ from tests.dhcp_kit import (
     selecting,
 )
 from tests.kit import MAC, OTHER_MAC
-
-
-class Edge:
-    """`take` with one book and one batch."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.book, self.batch = LeaseBook(), Batch()
-        self.policy = replace(policy, leases=self.book)
-
-    def take(self, message: Message, by: Arrival | None = None) -> tuple[Outgoing, ...]:
-        return take(Packet(encode(message), by or arrival()), self.policy, self.book, NOW, self.batch)
 
 
 def test_an_offer_goes_at_once_and_an_ack_waits_for_its_lease() -> None:
@@ -91,7 +78,7 @@ def test_a_client_that_runs_on_our_link_is_answered_by_its_mac() -> None:
 def test_what_is_no_dhcp_changes_nothing() -> None:
     edge = Edge(make_policy())
     with pytest.raises(DecodeError):
-        take(Packet(b"x" * 300, arrival()), edge.policy, edge.book, NOW, edge.batch)
+        take(Packet(b"x" * 300, arrival()), edge.policies, edge.ledger, NOW, edge.batch)
     assert edge.batch == Batch()
 
 
@@ -115,7 +102,7 @@ def test_an_address_on_offer_that_somebody_uses_is_quarantined_and_its_request_r
     edge = Edge(make_policy())
     (offer,) = edge.take(discover())
     address = offer.to.address
-    take_arp(ArpSender(address, OTHER_MAC.octets), edge.book, NOW, edge.batch)
+    take_arp(ArpSender(address, OTHER_MAC.octets), edge.ledger, NOW, edge.batch)
     assert [(each.address, each.state) for each in edge.batch.leases] == [(address, LeaseState.DECLINED)]
     assert edge.batch.events[0].details == {"address": str(address), "used_by": str(OTHER_MAC)}
     (nak,) = edge.take(selecting(str(address)))
@@ -127,11 +114,11 @@ def test_an_address_on_offer_that_somebody_uses_is_quarantined_and_its_request_r
 def test_the_client_itself_and_addresses_not_on_offer_are_no_conflict() -> None:
     edge = Edge(make_policy())
     (offer,) = edge.take(discover())
-    take_arp(ArpSender(offer.to.address, MAC.octets), edge.book, NOW, edge.batch)
-    take_arp(ArpSender(offer.to.address, OTHER_MAC.octets), edge.book, NOW + 500, edge.batch)
-    take_arp(ArpSender(IPv4Address("10.9.0.3"), OTHER_MAC.octets), edge.book, NOW, edge.batch)
+    take_arp(ArpSender(offer.to.address, MAC.octets), edge.ledger, NOW, edge.batch)
+    take_arp(ArpSender(offer.to.address, OTHER_MAC.octets), edge.ledger, NOW + 500, edge.batch)
+    take_arp(ArpSender(IPv4Address("10.9.0.3"), OTHER_MAC.octets), edge.ledger, NOW, edge.batch)
     assert edge.batch == Batch()
     edge.take(selecting(str(offer.to.address)))
     edge.batch = replace(edge.batch, leases=[])
-    take_arp(ArpSender(offer.to.address, OTHER_MAC.octets), edge.book, NOW, edge.batch)
+    take_arp(ArpSender(offer.to.address, OTHER_MAC.octets), edge.ledger, NOW, edge.batch)
     assert edge.batch.leases == []

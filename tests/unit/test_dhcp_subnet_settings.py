@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import cast
 
 import pytest
 
 from netboot.config import DhcpMode, Subnet
 from netboot.config.reader import parse_config
-from netboot.daemon.policies import dhcp_policy, place_of
+from netboot.daemon.policies import dhcp_policies, place_of
 from netboot.dhcp import options as opt
+from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.message import MessageType, decode, encode
 from netboot.errors import InvalidInput
 from netboot.model.lease import LeaseState
+from netboot.store import ClientDirectory
 from netboot.system.links import Link
-from tests.dhcp_kit import BIOS, LAB, NOW, SUBNET, SYSTEM, ask, discover, make_policy, reply, silence
+from tests.dhcp_kit import BIOS, LAB, NOW, SUBNET, SYSTEM, Shelf, ask, discover, make_policy, reply, silence
 
 ROUTED = replace(SUBNET, routes=((IPv4Network("10.20.0.0/16"), IPv4Address("10.9.0.253")),))
 RAPID = replace(SUBNET, rapid_commit=True)
@@ -80,7 +83,9 @@ def test_the_policy_has_the_subnets_settings_and_the_links_mtu() -> None:
     )
     link = Link(index=2, name="br0", mac=bytes(6), up=True, mtu=1400, addresses=OWN)
     place = place_of(config.interface[0], link, config)
-    policy = dhcp_policy(place, boot=make_policy().boot, clients=None, http_port=8080)  # type: ignore[arg-type]
+    ledger = Ledger(Shelf(), [config.subnet[0].network])
+    boot, nobody = make_policy().boot, cast(ClientDirectory, None)
+    policy = dhcp_policies(place, config, boot=boot, clients=nobody, ledger=ledger, http_port=8080).home
     assert (policy.authoritative, policy.mtu) == (False, 1400)
     assert policy.subnet is not None
     assert policy.subnet.routes == ROUTED.routes

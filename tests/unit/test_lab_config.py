@@ -17,14 +17,14 @@ def test_own_mode_lends_the_plans_pool() -> None:
     (interface,) = config.interface
     (subnet,) = config.subnet
     assert (interface.name, interface.dhcp, interface.address) == ("br0", DhcpMode.OWN, PLAN.server.ip)
-    assert (subnet.network, subnet.pool) == (PLAN.server.network, PLAN.pool)
+    assert (subnet.network, subnet.pool) == (PLAN.server.network, (PLAN.pool,))
     assert config.data_dir == Path("/d")
 
 
 def test_proxy_mode_lends_nothing() -> None:
     config = parse_config(daemon_config(PLAN, LabDhcp.PROXY, data_dir=Path("/d"), accelerator=Accelerator.TCG))
     assert config.interface[0].dhcp is DhcpMode.PROXY
-    assert config.subnet[0].pool is None
+    assert config.subnet[0].pool == ()
 
 
 @pytest.mark.parametrize("accelerator", Accelerator)
