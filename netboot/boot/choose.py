@@ -232,6 +232,13 @@ def _fitting(target: BootTarget, request: BootRequest, loaders: Loaders, *, load
     """Refuse what this machine cannot start before it downloads it: another architecture's kernel, a loader family
     that has none for it, or a loader that is not there.  Another loader in its place would start what the admin
     chose it to avoid."""
+    if isinstance(target, MenuTarget) and request.arch == Arch.RASPBERRY_PI:
+        return DeniedTarget(
+            mac=target.mac,
+            known=False,
+            reason="a Raspberry Pi cannot show a menu",
+            hint=f"add it: netboot client add {target.mac} --name NAME --image IMAGE",
+        )
     if not isinstance(target, ImageTarget):
         return target
     machine = _MACHINES.get(request.arch)

@@ -1,9 +1,9 @@
-"""Words and texts for the three boot loader languages, so that nothing a person typed is ever read as a command.
+"""Words and texts for the boot loaders' languages, so that nothing a person typed is ever read as a command.
 
 A *word* stands for itself: it is passed on exactly, or refused with `InvalidInput` where the language cannot
 express it.  A *text* is for people's eyes: what could mean something to the loader is replaced.  Each language's
 reading rules are those of its source: iPXE core/exec.c and core/settings.c, SYSLINUX ldlinux/readconfig.c, GRUB's
-manual, "Shell-like scripting".
+manual, "Shell-like scripting", U-Boot boot/pxe_utils.c and common/cli_simple.c.
 """
 
 from __future__ import annotations
@@ -69,6 +69,22 @@ def _pxelinux_word(value: str) -> str:
     return word
 
 
+def _uboot_word(value: str) -> str:
+    """U-Boot reads PXELINUX's language, but expands variables in what it hands to the kernel, and takes backslashes."""
+    word = _pxelinux_word(value)
+    if set(word) & set("\\$'\""):
+        raise _inexpressible(value, "U-Boot")
+    return word
+
+
+def _pi_word(value: str) -> str:
+    """The Raspberry Pi's files have no quoting; only `#` at the start of a line and `[...]` mean something."""
+    word = _checked(value, "Raspberry Pi")
+    if word[0] in "#[":
+        raise _inexpressible(value, "Raspberry Pi")
+    return word
+
+
 def _grub_word(value: str) -> str:
     """GRUB's single quotes keep everything.  A backslash would reach the kernel doubled (loader/cmdline.c).
 
@@ -92,3 +108,5 @@ def _grub_text(value: str) -> str:
 IPXE = Language("ipxe", _ipxe_word, _plain)
 PXELINUX = Language("pxelinux", _pxelinux_word, _plain)
 GRUB = Language("grub", _grub_word, _grub_text)
+UBOOT = Language("u-boot", _uboot_word, _plain)
+PI = Language("raspberry-pi", _pi_word, _plain)

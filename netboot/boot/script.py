@@ -18,18 +18,24 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from netboot.boot.artefacts import INITRD, KERNEL, artefact_path, bootable
 from netboot.boot.cmdline import kernel_line
-from netboot.boot.quoting import GRUB, IPXE, PXELINUX, Language, Quoted
+from netboot.boot.quoting import GRUB, IPXE, PI, PXELINUX, UBOOT, Language, Quoted
 from netboot.errors import InvalidInput
 from netboot.model.image import Version
 from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget
 
 
 class ScriptKind(StrEnum):
-    """The language of a script; also the name of its templates' folder and of its URL."""
+    """The language of a script; also its name in URLs and events.
+
+    A Raspberry Pi takes two texts, and has none for anything but one image to boot.
+    """
 
     IPXE = "ipxe"
     PXELINUX = "pxelinux"
     GRUB = "grub"
+    UBOOT = "u-boot"
+    PI_CONFIG = "raspberry-pi"
+    PI_CMDLINE = "raspberry-pi-cmdline"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +58,14 @@ class Entry:
     args: tuple[str, ...]
 
 
+# Where a kind of target has its template; `{}` is the target's name.
 _LANGUAGES: dict[ScriptKind, tuple[Language, str]] = {
-    ScriptKind.IPXE: (IPXE, ".ipxe.j2"),
-    ScriptKind.PXELINUX: (PXELINUX, ".cfg.j2"),
-    ScriptKind.GRUB: (GRUB, ".cfg.j2"),
+    ScriptKind.IPXE: (IPXE, "ipxe/{}.ipxe.j2"),
+    ScriptKind.PXELINUX: (PXELINUX, "pxelinux/{}.cfg.j2"),
+    ScriptKind.GRUB: (GRUB, "grub/{}.cfg.j2"),
+    ScriptKind.UBOOT: (UBOOT, "u-boot/{}.cfg.j2"),
+    ScriptKind.PI_CONFIG: (PI, "raspberry-pi/config.txt.j2"),
+    ScriptKind.PI_CMDLINE: (PI, "raspberry-pi/cmdline.txt.j2"),
 }
 
 _TEMPLATES: dict[type[BootTarget], str] = {
@@ -64,6 +74,13 @@ _TEMPLATES: dict[type[BootTarget], str] = {
     LocalTarget: "local",
     DeniedTarget: "denied",
 }
+
+_IMAGES_ALONE = (ScriptKind.PI_CONFIG, ScriptKind.PI_CMDLINE)
+
+
+def has_script(kind: ScriptKind, target: BootTarget) -> bool:
+    """Whether this kind of script can say what the target is."""
+    return isinstance(target, ImageTarget) or kind not in _IMAGES_ALONE
 
 
 class Renderer:
@@ -81,13 +98,16 @@ class Renderer:
         folders = [folder for folder in (override_dir, templates_dir) if folder is not None]
         loader = ChoiceLoader([FileSystemLoader(folder) for folder in folders])
         self._compiled = {
-            (kind, target): _compile(loader, language, f"{kind}/{name}{suffix}")
-            for kind, (language, suffix) in _LANGUAGES.items()
+            (kind, target): _compile(loader, language, place.format(name))
+            for kind, (language, place) in _LANGUAGES.items()
             for target, name in _TEMPLATES.items()
         }
 
     def render(self, kind: ScriptKind, target: BootTarget, context: ScriptContext) -> str:
-        """The script.  Raises `InvalidInput` for a value that the loader's language cannot express."""
+        """The script, of a target that `has_script`.
+
+        Raises `InvalidInput` for a value that the loader's language cannot express.
+        """
         template = self._compiled[kind, type(target)]
         base = f"/boot/{target.mac.dashed}"
         values = {

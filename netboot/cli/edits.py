@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
 
-from netboot.boot.quoting import GRUB, IPXE, PXELINUX
+from netboot.boot.quoting import GRUB, IPXE, PI, PXELINUX, UBOOT
 from netboot.cli.place import Place
 from netboot.errors import InvalidInput, NotFound
 from netboot.model.client import Client
@@ -89,6 +89,6 @@ def _kernel_arg(word: str) -> str:
     """One word that the kernel line and every loader's language can carry."""
     if set(word) & set("'\""):
         raise InvalidInput(f"{word!r} cannot stand on a kernel line", hint="leave the quotes out")
-    for language in (IPXE, PXELINUX, GRUB):
+    for language in (IPXE, PXELINUX, GRUB, UBOOT, PI):
         language.word(word)
     return word

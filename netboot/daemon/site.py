@@ -137,6 +137,7 @@ class Site:
                 render=self._render,
                 context=self._context,
                 find_loader=self._find_loader,
+                find_pi=lambda name: self._settings().loaders.find_pi(name),
                 owner_of=self._owner_of,
             )
         )

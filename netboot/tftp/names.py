@@ -16,27 +16,21 @@ from pathlib import Path
 
 from netboot.boot.artefacts import SENT, artefact, bootable_version
 from netboot.boot.script import ScriptContext, ScriptKind
-from netboot.errors import InvalidInput
 from netboot.model.event import Detail, EventKind
+from netboot.model.image import Version
 from netboot.model.mac import MacAddress
-from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
-from netboot.model.target import BootTarget, DeniedTarget
+from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
+from netboot.model.target import BootTarget, DeniedTarget, ImageTarget
 from netboot.tftp.content import BootFile, Meaning, Missing
+from netboot.tftp.pi import ARTEFACTS, TEXTS, PiName, pi_name
+from netboot.tftp.scripts import DASHED, ScriptName, script_name
 from netboot.tftp.static import StaticFiles, components, refusal
 
-_DASHED = r"(?P<mac>[0-9a-f]{2}(?:-[0-9a-f]{2}){5})"
-_MAC = rf"01-{_DASHED}"
-
-# PXELINUX looks in its own directory (rule 6.12), GRUB in its prefix (6.17).  The names without an address are
-# what a signed GRUB asks (6.18) and PXELINUX asks last: who is meant is then told by the sender's address.
-_SCRIPTS: tuple[tuple[re.Pattern[str], ScriptKind], ...] = (
-    (re.compile(rf"(?:[\w.-]+/)*pxelinux\.cfg/(?:{_MAC}|default)", re.ASCII | re.IGNORECASE), ScriptKind.PXELINUX),
-    (re.compile(rf"(?:[\w.-]+/)*grub\.cfg(?:-{_MAC})?", re.ASCII | re.IGNORECASE), ScriptKind.GRUB),
-)
-
-# What `artefact_path` writes, for GRUB, whose signed build knows no HTTP.
+# What `artefact_path` writes, for GRUB, whose signed build knows no HTTP, and for U-Boot.
 _FILE = "|".join(map(re.escape, SENT))
-_ARTEFACT = re.compile(rf"boot/{_DASHED}/(?P<image>[^/]+)/(?P<number>[0-9]+)/(?P<file>{_FILE})")
+_ARTEFACT = re.compile(rf"boot/{DASHED}/(?P<image>[^/]+)/(?P<number>[0-9]+)/(?P<file>{_FILE})")
+
+_FIRMWARE = {ScriptKind.PXELINUX: Firmware.BIOS, ScriptKind.IPXE: Firmware.IPXE, ScriptKind.UBOOT: Firmware.UBOOT}
 
 _STABLE_S = 30.0
 # Twice the clients of a large site; more than that would be someone guessing names.
@@ -54,6 +48,7 @@ class Collaborators:
     render: Callable[[ScriptKind, BootTarget, ScriptContext], str]
     context: Callable[[IPv4Address], ScriptContext]
     find_loader: Callable[[str], Path | None]
+    find_pi: Callable[[str], Path | None]
     owner_of: Callable[[IPv4Address], MacAddress | None]
 
 
@@ -74,12 +69,11 @@ class BootNames:
 
     def open(self, name: bytes, peer: IPv4Address) -> BootFile | Missing:
         plain = _plain(name)
-        if plain is not None and (script := self._script(plain, peer)) is not None:
-            return script
-        if plain is not None and (path := self._ask.find_loader(plain)) is not None:
-            return _file(path, Meaning(kind=EventKind.LOADER_SENT))
-        if plain is not None and (match := _ARTEFACT.fullmatch(plain)):
-            return self._artefact(match, peer)
+        if plain is None:
+            return self._own_file(name)
+        for ask in (self._script, self._loader, self._artefact, self._raspberry_pi):
+            if (found := ask(plain, peer)) is not None:
+                return found
         return self._own_file(name)
 
     def _own_file(self, name: bytes) -> BootFile | Missing:
@@ -92,46 +86,68 @@ class BootNames:
 
     def _script(self, name: str, peer: IPv4Address) -> BootFile | None:
         """The rendered configuration, None when the name is none or nobody knows whose it would be."""
-        for pattern, kind in _SCRIPTS:
-            if match := pattern.fullmatch(name):
-                mac = self._whose(match.group("mac"), peer)
-                return None if mac is None else self._stable(kind, mac, (peer, name))
-        return None
+        asked = script_name(name, peer)
+        mac = self._whose(asked, peer)
+        if asked is None or mac is None:
+            return None
+        return self._stable((peer, name), lambda: self._render(asked.kind, self._target(asked.kind, mac, peer), peer))
 
-    def _artefact(self, match: re.Match[str], peer: IPv4Address) -> BootFile | Missing:
+    def _loader(self, name: str, _: IPv4Address) -> BootFile | Missing | None:
+        path = self._ask.find_loader(name)
+        return None if path is None else _file(path, Meaning(kind=EventKind.LOADER_SENT))
+
+    def _artefact(self, name: str, peer: IPv4Address) -> BootFile | Missing | None:
         """A kernel or initrd of what the client in the name boots; its script came first and had the root exported."""
+        match = _ARTEFACT.fullmatch(name)
+        if match is None:
+            return None
         mac = MacAddress.parse(match["mac"])
         target = self._ask.choose(_asker(mac, Firmware.UNKNOWN, peer))
         version = bootable_version(target, f"{match['image']}:{match['number']}")
-        if version is None:
-            return Missing()
-        file = match["file"]
-        details: dict[str, Detail] = {"file": file, "version": version.label}
-        return _file(artefact(version, file).path, Meaning(kind=SENT[file], mac=mac, details=details))
+        return Missing() if version is None else _version_file(version, match["file"], mac)
 
-    def _whose(self, mac: str | None, peer: IPv4Address) -> MacAddress | None:
-        if mac is None:
-            return self._ask.owner_of(peer)
-        try:
-            return MacAddress.parse(mac)
-        except InvalidInput:
+    def _raspberry_pi(self, name: str, peer: IPv4Address) -> BootFile | Missing | None:
+        """A file of a board; None when it is no board's name, or nobody knows whose, or that one boots nothing."""
+        asked = pi_name(name)
+        mac = self._whose(asked, peer)
+        if asked is None or mac is None:
             return None
+        pi = Firmware.RASPBERRY_PI
+        target = self._ask.choose(
+            BootRequest(mac=mac, stage=Stage.FIRMWARE, firmware=pi, arch=Arch.RASPBERRY_PI, address=peer)
+        )
+        return self._of_board(asked, target, peer, name) if isinstance(target, ImageTarget) else None
 
-    def _stable(self, kind: ScriptKind, mac: MacAddress, key: tuple[IPv4Address, str]) -> BootFile:
+    def _of_board(self, asked: PiName, target: ImageTarget, peer: IPv4Address, name: str) -> BootFile | Missing | None:
+        if (kind := TEXTS.get(asked.file)) is not None:
+            return self._stable((peer, name), lambda: self._render(kind, target, peer))
+        if asked.file in ARTEFACTS:
+            return _version_file(target.version, asked.file, target.mac)
+        path = self._ask.find_pi(asked.file)
+        if path is None:
+            return None
+        return _file(path, Meaning(kind=EventKind.LOADER_SENT, mac=target.mac) if asked.is_program else None)
+
+    def _whose(self, asked: ScriptName | PiName | None, peer: IPv4Address) -> MacAddress | None:
+        """The client that the name has in it, else whose address asks."""
+        return None if asked is None else asked.mac or self._ask.owner_of(peer)
+
+    def _stable(self, key: tuple[IPv4Address, str], render: Callable[[], BootFile]) -> BootFile:
         now = self._clock()
         until, kept = self._kept.get(key, (now, None))
         if kept is not None and now < until:
             return kept
-        fresh = self._render(kind, mac, key[0])
+        fresh = render()
         self._kept[key] = (now + _STABLE_S, fresh)
         self._kept.move_to_end(key)
         if len(self._kept) > _KEPT_MAX:
             self._kept.popitem(last=False)
         return fresh
 
-    def _render(self, kind: ScriptKind, mac: MacAddress, peer: IPv4Address) -> BootFile:
-        firmware = Firmware.BIOS if kind is ScriptKind.PXELINUX else Firmware.UNKNOWN
-        target = self._ask.choose(_asker(mac, firmware, peer))
+    def _target(self, kind: ScriptKind, mac: MacAddress, peer: IPv4Address) -> BootTarget:
+        return self._ask.choose(_asker(mac, _FIRMWARE.get(kind, Firmware.UNKNOWN), peer))
+
+    def _render(self, kind: ScriptKind, target: BootTarget, peer: IPv4Address) -> BootFile:
         text = self._ask.render(kind, target, self._ask.context(peer)).encode()
         return BootFile(content=text, size=len(text), meaning=_meaning(kind, target))
 
@@ -140,13 +156,20 @@ def _asker(mac: MacAddress, firmware: Firmware, peer: IPv4Address) -> BootReques
     return BootRequest(mac=mac, stage=Stage.LOADER, firmware=firmware, arch=ANY_ARCH, http=True, address=peer)
 
 
-def _file(path: Path, meaning: Meaning) -> BootFile | Missing:
+def _version_file(version: Version, file: str, mac: MacAddress) -> BootFile | Missing:
+    details: dict[str, Detail] = {"file": file, "version": version.label}
+    return _file(artefact(version, file).path, Meaning(kind=SENT[file], mac=mac, details=details))
+
+
+def _file(path: Path, meaning: Meaning | None) -> BootFile | Missing:
     """A file of ours, which may be a symbolic link (Debian's packages have some)."""
     path = path.resolve()
     return StaticFiles(path.parent, meaning=meaning).open(bytes(path.name, "utf-8"))
 
 
-def _meaning(kind: ScriptKind, target: BootTarget) -> Meaning:
+def _meaning(kind: ScriptKind, target: BootTarget) -> Meaning | None:
+    if kind is ScriptKind.PI_CMDLINE:
+        return None  # config.txt came before it, and was the script
     if isinstance(target, DeniedTarget):
         return Meaning(kind=EventKind.DENIED, mac=target.mac, details={"reason": target.reason, "hint": target.hint})
     return Meaning(kind=EventKind.SCRIPT_SENT, mac=target.mac, details={"loader": str(kind)})

@@ -32,6 +32,8 @@ ROUTES = (
     ("GET", "/boot/{mac}/{image}/{number:[1-9][0-9]{0,8}}/{file:vmlinuz|initrd[.]img}", files.artefact),
     ("GET", "/boot/{mac}/report", report.report),
     ("POST", "/boot/{mac}/report", report.report),
+    ("GET", "/autoexec.ipxe", boot.autoexec),
+    ("GET", "/loader/{folders:(?:[^/]+/)*}autoexec.ipxe", boot.autoexec),
     ("GET", "/loader/{name:.+}", files.loader),
 )
 

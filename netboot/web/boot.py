@@ -8,18 +8,34 @@ from netboot.boot.artefacts import bootable
 from netboot.boot.script import ScriptContext, ScriptKind
 from netboot.errors import NetbootError
 from netboot.model.event import Detail, Event, EventKind
+from netboot.model.mac import MacAddress
 from netboot.model.request import Firmware
 from netboot.model.target import BootTarget, DeniedTarget
-from netboot.web.services import SERVICES, BootServices, boot_request, own_address
+from netboot.web.services import SERVICES, BootServices, boot_request, client_of, own_address, peer_of
 
 _FIRMWARE = {ScriptKind.IPXE: Firmware.IPXE}
 
 
 async def script(request: web.Request) -> web.Response:
     """GET /boot/MAC/{ipxe,pxelinux,grub}.  Always a script: what cannot be booted is said on the client's console."""
+    return await _script(request, ScriptKind(request.match_info["kind"]), client_of(request))
+
+
+async def autoexec(request: web.Request) -> web.Response:
+    """GET autoexec.ipxe at the root or beside a loader, which an iPXE for UEFI tries before it asks anybody.
+
+    Its own script, by the address that asks; 404 when nobody knows whose that is.
+    """
+    peer = peer_of(request)
+    mac = request.app[SERVICES].owner_of(peer) if peer else None
+    if mac is None:
+        raise web.HTTPNotFound(text="nobody is known to have your address\n")
+    return await _script(request, ScriptKind.IPXE, mac)
+
+
+async def _script(request: web.Request, kind: ScriptKind, mac: MacAddress) -> web.Response:
     services = request.app[SERVICES]
-    kind = ScriptKind(request.match_info["kind"])
-    chosen = services.choose(boot_request(request, firmware=_FIRMWARE.get(kind, Firmware.UNKNOWN)))
+    chosen = services.choose(boot_request(request, mac, firmware=_FIRMWARE.get(kind, Firmware.UNKNOWN)))
     target, text = await _rendered(kind, chosen, request)
     if request.method == "GET":
         services.record(_event(kind, target, at=services.clock()))

@@ -57,7 +57,7 @@ async def loader(request: web.Request) -> web.StreamResponse:
 
 def _permitted(request: web.Request) -> Version:
     """The version in the path, if it is one that the client's target offers.  Raises 404."""
-    target = request.app[SERVICES].choose(boot_request(request, firmware=Firmware.UNKNOWN))
+    target = request.app[SERVICES].choose(boot_request(request, client_of(request), firmware=Firmware.UNKNOWN))
     wanted = f"{request.match_info['image']}:{request.match_info['number']}"
     version = bootable_version(target, wanted)
     if version is not None:

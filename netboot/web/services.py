@@ -52,9 +52,9 @@ def client_of(request: web.Request) -> MacAddress:
         raise web.HTTPBadRequest(text=f"{error.message}\n") from error
 
 
-def boot_request(request: web.Request, *, firmware: Firmware) -> BootRequest:
+def boot_request(request: web.Request, mac: MacAddress, *, firmware: Firmware) -> BootRequest:
     return BootRequest(
-        mac=client_of(request),
+        mac=mac,
         stage=Stage.LOADER,
         firmware=firmware,
         arch=ANY_ARCH,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot.script import Renderer, ScriptContext, ScriptKind
+from netboot.boot.script import Renderer, ScriptContext, ScriptKind, has_script
 from netboot.model.target import BootTarget, DeniedTarget, LocalTarget, MenuTarget
 from tests.kit import MAC, make_target, make_version
 
@@ -48,8 +48,9 @@ TARGETS: dict[str, BootTarget] = {
 }
 
 
-@pytest.mark.parametrize("name", TARGETS)
-@pytest.mark.parametrize("kind", ScriptKind)
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in ScriptKind for name in TARGETS if has_script(kind, TARGETS[name])]
+)
 def test_script(kind: ScriptKind, name: str) -> None:
     text = Renderer(TEMPLATES).render(kind, TARGETS[name], CONTEXT)
     golden = HERE / f"{kind}-{name}.txt"

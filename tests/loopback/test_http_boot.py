@@ -111,6 +111,16 @@ def test_head_gives_the_length_and_counts_for_nothing(site: Site) -> None:
     assert site.events == []
 
 
+@pytest.mark.parametrize("path", ["/autoexec.ipxe", "/loader/autoexec.ipxe", "/loader/ipxe/arm64/autoexec.ipxe"])
+def test_an_ipxe_that_was_loaded_by_http_finds_its_script_beside_itself(site: Site, path: str) -> None:
+    """Rule 2.19."""
+    assert raw(site, "GET", path)[0] == "HTTP/1.1 404 Not Found"
+    site.owners[LOCALHOST] = MAC
+    assert curl(site.url(path)) == curl(site.url(f"/boot/{MAC.dashed}/ipxe"))
+    assert site.wait_for(EventKind.SCRIPT_SENT).mac == MAC
+    assert [each.firmware for each in site.asked] == [Firmware.IPXE] * 2
+
+
 def test_head_then_get_on_one_connection(site: Site) -> None:
     """What EDK2 does (rule 5.1)."""
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=10)

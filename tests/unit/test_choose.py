@@ -192,3 +192,9 @@ def test_a_loader_that_is_not_there_is_told_before_the_client_looks_for_it() -> 
     in_rom = BootRequest(mac=MAC, stage=Stage.LOADER, firmware=Firmware.IPXE, arch=Arch.X64_UEFI)
     assert isinstance(choose(in_rom, bare), ImageTarget)
     assert isinstance(choose(request(arch=ANY_ARCH), bare), ImageTarget)
+
+
+def test_a_board_without_menus_is_not_offered_one() -> None:
+    target = choose(request(arch=Arch.RASPBERRY_PI), policy(versions=(make_version(arch="arm64"),), unknown="menu"))
+    assert isinstance(target, DeniedTarget)
+    assert (target.reason, target.known) == ("a Raspberry Pi cannot show a menu", False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from netboot.boot.artefacts import bootable
-from netboot.boot.quoting import GRUB, IPXE, PXELINUX, Language
+from netboot.boot.quoting import GRUB, IPXE, PXELINUX, UBOOT, Language
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind
 from netboot.errors import InvalidInput
 from netboot.model.target import DeniedTarget, LocalTarget, MenuTarget
@@ -105,6 +105,12 @@ def test_what_pxelinux_cannot_express(word: str) -> None:
 def test_what_grub_cannot_express(word: str) -> None:
     with pytest.raises(InvalidInput, match="GRUB"):
         GRUB.word(word)
+
+
+@pytest.mark.parametrize("word", ["${x}", "$(x)", "a'b", "a\\b"])
+def test_what_uboot_would_expand(word: str) -> None:
+    with pytest.raises(InvalidInput, match="U-Boot"):
+        UBOOT.word(word)
 
 
 @pytest.mark.parametrize(

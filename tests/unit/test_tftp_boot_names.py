@@ -11,7 +11,7 @@ from netboot.boot.script import Renderer, ScriptContext
 from netboot.model.event import EventKind
 from netboot.model.image import Artefact
 from netboot.model.mac import MacAddress
-from netboot.model.request import ANY_ARCH, BootRequest
+from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
 from netboot.model.target import BootTarget, DeniedTarget
 from netboot.tftp.content import BootFile, Meaning, Missing
 from netboot.tftp.names import BootNames, Collaborators
@@ -32,6 +32,7 @@ class Home:
         self.owners: dict[IPv4Address, MacAddress] = {}
         (folder / "loader").write_bytes(b"loader")
         (folder / "own").write_bytes(b"own")
+        (folder / "firmware").write_bytes(b"firmware")
         renderer = Renderer(TEMPLATES)
         ask = Collaborators(
             choose=self._choose,
@@ -40,6 +41,7 @@ class Home:
                 server=IPv4Address("10.9.0.1"), http_port=8080, export_path=lambda version: f"/srv/{version.image}"
             ),
             find_loader={"ipxe/undionly.kpxe": folder / "loader"}.get,
+            find_pi={"start4.elf": folder / "firmware", "overlays/disable-bt.dtbo": folder / "firmware"}.get,
             owner_of=self.owners.get,
         )
         self.names = BootNames(ask, roots=(StaticFiles(folder),), clock=lambda: self.now)
@@ -66,7 +68,6 @@ def home(tmp_path: Path) -> Home:
 @pytest.mark.parametrize(
     "name",
     [
-        b"pxelinux.cfg/01-52-54-00-00-00-01",
         b"pxelinux/pxelinux.cfg/01-52-54-00-00-00-01",
         b"/pxelinux/pxelinux.cfg/01-52-54-00-00-00-01",
     ],
@@ -82,6 +83,103 @@ def test_grub_gets_its_configuration(home: Home, name: bytes) -> None:
     assert "linux (tftp,10.9.0.1)/boot/52-54-00-00-00-01/debian/1/vmlinuz" in home.text(name)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(b"01-52-54-00-00-00-01", b"pxelinux.cfg/01-52-54-00-00-00-01", b"pxelinux.cfg/0A090032"),
+        *(b"pxelinux.cfg/default-arm-qemu-arm-qemu-arm", b"pxelinux.cfg/default-arm", b"pxelinux.cfg/default"),
+    ],
+)
+def test_uboot_finds_its_script_and_fetches_by_tftp(home: Home, name: bytes) -> None:
+    """Rule 6.23: the names of its search, each by the client's or the sender's address; no HTTP in the text."""
+    home.owners[PEER] = MAC
+    text = home.text(name)
+    assert "KERNEL /boot/52-54-00-00-00-01/debian/1/vmlinuz\n" in text
+    assert "http://10.9.0.1:8080/boot/52-54-00-00-00-01/debian" not in text
+    (asked,) = home.asked
+    assert (asked.mac, asked.firmware, asked.arch) == (MAC, Firmware.UBOOT, ANY_ARCH)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(b"pxelinux.cfg/564d0000-0000-0000-0000-000000000001", b"pxelinux.cfg/0A090033", b"pxelinux.cfg/0A0900"),
+        *(b"boot.scr.uimg", b"dtb/qemu-arm.dtb", b"pxelinux.cfg/01-52-54-00-00-00-0", b"01-ff-ff-ff-ff-ff-ff"),
+    ],
+)
+def test_uboot_goes_on_with_its_search_where_a_name_is_nobodys(home: Home, name: bytes) -> None:
+    home.owners[PEER] = MAC
+    assert home.names.open(name, PEER) == Missing()
+    assert home.asked == []
+
+
+@pytest.mark.parametrize(
+    "name", [b"autoexec.ipxe", b"/ipxe/autoexec.ipxe", b"ipxe/arm64/autoexec.ipxe", b"ipxe\\autoexec.ipxe"]
+)
+def test_ipxe_finds_its_script_beside_itself_and_at_the_root(home: Home, name: bytes) -> None:
+    """Rule 2.19: a chained iPXE may use the ACK that its firmware got, and never ask by DHCP where its script is."""
+    assert home.names.open(name, PEER) == Missing()
+    home.owners[PEER] = MAC
+    assert home.text(name).startswith("#!ipxe\n")
+    (asked,) = home.asked
+    assert (asked.mac, asked.firmware, asked.stage) == (MAC, Firmware.IPXE, Stage.LOADER)
+    found = home.names.open(name, PEER)
+    assert isinstance(found, BootFile)
+    assert found.meaning == Meaning(kind=EventKind.SCRIPT_SENT, mac=MAC, details={"loader": "ipxe"})
+
+
+@pytest.mark.parametrize("folder", [b"10000000deadbeef"[8:], b"52-54-00-00-00-01", b"/DEADBEEF"])
+def test_a_raspberry_pi_has_a_folder_of_its_own(home: Home, tmp_path: Path, folder: bytes) -> None:
+    """Rule 6.24: serial number or MAC address before each name, as the board's EEPROM says."""
+    (tmp_path / "vmlinuz").write_text("the kernel")
+    image = make_target()
+    kernel = Artefact(path=tmp_path / "vmlinuz", size_bytes=10, digest=image.version.digest)
+    home.target = replace(image, version=replace(image.version, kernel=kernel), kernel_args=("quiet",))
+    home.owners[PEER] = MAC
+    assert home.text(folder + b"/start4.elf") == "firmware"
+    assert home.text(folder + b"/overlays/disable-bt.dtbo") == "firmware"
+    assert "kernel=vmlinuz\ninitramfs initrd.img followkernel\n" in home.text(folder + b"/config.txt")
+    cmdline = home.text(folder + b"/cmdline.txt")
+    assert cmdline.count("\n") == 1
+    assert " netboot.root=nfs:10.9.0.1:/srv/debian " in cmdline
+    assert cmdline.endswith(" quiet\n")
+    assert home.text(folder + b"/vmlinuz") == "the kernel"
+    assert {each.arch for each in home.asked} == {Arch.RASPBERRY_PI}
+
+
+@pytest.mark.parametrize("file", [b"start4.elf", b"config.txt", b"cmdline.txt", b"vmlinuz", b"initrd.img"])
+@pytest.mark.parametrize("folder", [b"deadbeef/", b"52-54-00-00-00-01/"])
+def test_a_board_that_boots_nothing_finds_nothing(home: Home, folder: bytes, file: bytes) -> None:
+    """ERROR 1 decides whether the board takes its folder for there."""
+    home.owners[PEER] = MAC
+    home.target = DeniedTarget(mac=MAC, reason="no image", hint="assign one", known=True)
+    assert home.names.open(folder + file, PEER) == Missing()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(b"deadbeef/recovery.elf", b"deadbeef/bootcode.bin", b"deadbeef/", b"deadbee/start4.elf", b"start4.elf"),
+        *(b"ff-ff-ff-ff-ff-ff/start4.elf", b"bootcode.bin", b"bootsig.bin", b"deadbeef/deadbeef/start4.elf"),
+    ],
+)
+def test_what_a_board_asks_besides_is_missing(home: Home, name: bytes) -> None:
+    home.owners[PEER] = MAC
+    assert home.names.open(name, PEER) == Missing()
+
+
+def test_a_boards_programs_are_its_loader_and_its_configuration_the_script(home: Home) -> None:
+    home.owners[PEER] = MAC
+    told = []
+    for file in (b"start4.elf", b"overlays/disable-bt.dtbo", b"config.txt", b"cmdline.txt"):
+        found = home.names.open(b"deadbeef/" + file, PEER)
+        assert isinstance(found, BootFile)
+        told.append(found.meaning and (found.meaning.kind, found.meaning.mac))
+        if isinstance(found.content, int):
+            os.close(found.content)
+    assert told == [(EventKind.LOADER_SENT, MAC), None, (EventKind.SCRIPT_SENT, MAC), None]
+
+
 @pytest.mark.parametrize("name", [b"/grub/grub.cfg", b"pxelinux/pxelinux.cfg/default"])
 def test_a_name_without_an_address_means_whose_lease_it_is(home: Home, name: bytes) -> None:
     assert isinstance(home.names.open(name, PEER), Missing)
@@ -93,7 +191,7 @@ def test_a_name_without_an_address_means_whose_lease_it_is(home: Home, name: byt
     "name",
     [
         b"pxelinux.cfg/01-ff-ff-ff-ff-ff-ff",
-        b"pxelinux.cfg/0A090032",
+        b"pxelinux/pxelinux.cfg/0A090032",
         b"pxelinux.cfg/564d0000-0000-0000-0000-000000000001",
         b"grub/x86_64-efi/command.lst",
         b"revocations.efi",
