@@ -16,6 +16,7 @@ from netboot.boot.layers import CONFIGURATION as CONFIG
 from netboot.boot.layers import DEFAULT, Layer, settle
 from netboot.boot.loaderfiles import LoaderFiles
 from netboot.boot.loaders import loader_name
+from netboot.cli.addresses import address_sources
 from netboot.cli.shapes import Shape, plain
 from netboot.cli.stories import Stories
 from netboot.config import Config
@@ -27,7 +28,7 @@ from netboot.model.loader import LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.request import Arch, BootRequest, Firmware, Stage, arch_name
 from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget
-from netboot.store import Engine, installation_secret
+from netboot.store import Engine, LeaseRepository, installation_secret
 from netboot.store.events import EventFilter
 
 IMAGE = "image"
@@ -69,7 +70,12 @@ def explain_client(
     arch, seen = _arch(stories, mac, client)
     request = BootRequest(mac=mac, stage=Stage.FIRMWARE, firmware=Firmware.UNKNOWN, arch=arch)
     target = choose(request, policy)
-    known = (*_record_rows(mac, client, config), Row("arch", arch_name(arch), seen))
+    leases = LeaseRepository(engine).load()
+    known = (
+        *_record_rows(mac, client, config),
+        *(Row("address", address, source) for address, source in address_sources(mac, client, leases, config)),
+        Row("arch", arch_name(arch), seen),
+    )
     return Explanation(
         whose=f"client {client.name} ({mac})" if client else f"unknown client {mac}",
         kind=_KINDS[type(target)],
@@ -117,7 +123,6 @@ def _record_rows(mac: MacAddress, client: Client | None, config: Config) -> Iter
         yield Row("unknown clients get", unknown, _configured(unknown, Config().clients.unknown))
         return
     yield Row("image", client.image, CLIENT)
-    yield Row("address", client.address or "from the pool", CLIENT if client.address else DEFAULT)
     if client.profiles:
         yield Row("profiles", client.profiles, CLIENT)
 

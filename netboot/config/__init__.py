@@ -6,6 +6,7 @@ from those fields, so they cannot disagree.
 """
 
 from netboot.config.reader import load_config, parse_config
+from netboot.config.reservation import Reservation
 from netboot.config.sections import (
     BootSettings,
     ClientSettings,
@@ -34,6 +35,7 @@ __all__ = [
     "HttpSettings",
     "Interface",
     "Profile",
+    "Reservation",
     "Subnet",
     "TftpSettings",
     "UnknownClients",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from netboot.config.reservation import Reservation
 from netboot.config.sections import (
     BootSettings,
     ClientSettings,
@@ -35,7 +36,7 @@ TABLES: Mapping[str, type] = {
     "exports": ExportSettings,
     "events": EventSettings,
 }
-LISTS: Mapping[str, type] = {"interface": Interface, "subnet": Subnet}
+LISTS: Mapping[str, type] = {"interface": Interface, "subnet": Subnet, "reservation": Reservation}
 # Tables that the file names itself: `[profile.NAME]`.
 NAMED: Mapping[str, tuple[type, Callable[[str], str]]] = {"profile": (Profile, parse_profile_name)}
 

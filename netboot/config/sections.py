@@ -7,7 +7,7 @@ section stand in its `__post_init__`; those that need several sections in `Confi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from itertools import pairwise
@@ -15,17 +15,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from netboot.config import values
+from netboot.config.reservation import Reservation, check_twice
+from netboot.config.setting import REQUIRED, setting
 from netboot.errors import InvalidInput
 from netboot.model.lease import Pool
 from netboot.model.loader import NO_LOADERS, Loader, LoadersByArch
 from netboot.model.names import VersionRef
-
-REQUIRED = MISSING
-
-
-def setting(default: Any, read: values.Reader, help: str) -> Any:
-    """One key: its default (or REQUIRED), the reader of its value, and a sentence for the documentation."""
-    return field(default=default, metadata={"read": read, "help": help})
 
 
 class DhcpMode(StrEnum):
@@ -130,6 +125,8 @@ class Subnet:
         values.boolean,
         "Whether a client that asks for it gets its lease in two packets; its address is not probed.",
     )
+    # The router's, the name servers' and the network's own addresses.
+    never_lent: frozenset[IPv4Address | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for pool in self.pool:
@@ -144,6 +141,8 @@ class Subnet:
             raise InvalidInput(f"dns lists {len(self.dns)} servers; one DHCP option holds {_MOST_ADDRESSES}")
         if len(self.routes) > _MOST_ROUTES:
             raise InvalidInput(f"routes lists {len(self.routes)}; one DHCP option holds {_MOST_ROUTES} in any case")
+        never = frozenset((self.network[0], self.network[-1], self.router, *self.dns))
+        object.__setattr__(self, "never_lent", never)  # a frozen value may complete itself here alone
 
     def lends(self, address: IPv4Address) -> bool:
         """Whether one of the pools holds `address`."""
@@ -258,6 +257,7 @@ class Config:
     )
     interface: tuple[Interface, ...] = ()
     subnet: tuple[Subnet, ...] = ()
+    reservation: tuple[Reservation, ...] = ()
     http: HttpSettings = HttpSettings()
     tftp: TftpSettings = TftpSettings()
     clients: ClientSettings = ClientSettings()
@@ -276,10 +276,33 @@ class Config:
             for other in self.subnet[index + 1 :]:
                 if one.network.overlaps(other.network):
                     raise InvalidInput(f"subnets {one.network} and {other.network} overlap")
+        for each in self.reservation:
+            self._check_reservation(each)
+        for subnet in self.subnet:
+            check_twice(self.reservations_of(subnet), str(subnet.network))
 
     def subnet_of(self, address: IPv4Address) -> Subnet | None:
         """The subnet that holds `address`, None when none of ours does."""
         return next((each for each in self.subnet if address in each.network), None)
+
+    def reservations_of(self, subnet: Subnet) -> tuple[Reservation, ...]:
+        """The reservations of the file in `subnet`."""
+        return tuple(each for each in self.reservation if each.address in subnet.network)
+
+    def _check_reservation(self, reservation: Reservation) -> None:
+        address = reservation.address
+        subnet = self.subnet_of(address)
+        if subnet is None:
+            raise InvalidInput(
+                f"the reservation of {address} is in no [[subnet]]",
+                hint="correct its address, or add the subnet that holds it",
+            )
+        servers = {each.address for each in self.interface}
+        if address in servers or address in subnet.never_lent:
+            raise InvalidInput(
+                f"{address} cannot be reserved: it is a server's, the router's, or the network's own",
+                hint=f"choose another address of {subnet.network}",
+            )
 
 
 def _check_lineage(name: str, profiles: Mapping[str, Profile]) -> None:

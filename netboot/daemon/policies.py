@@ -11,6 +11,7 @@ from netboot.boot.choose import BootPolicy
 from netboot.config import Config, DhcpMode, Interface, Subnet
 from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.policy import Policies, Policy
+from netboot.dhcp.reserved import Reserved
 from netboot.errors import InvalidInput, Unavailable
 from netboot.model.mac import MacAddress
 from netboot.model.networks import NetworkTable
@@ -91,6 +92,22 @@ def place_of(interface: Interface, link: Link, config: Config, *, host: Iterable
     )
 
 
+def check_reservations(config: Config, host: Iterable[IPv4Address]) -> None:
+    """Raises `InvalidInput` for a `[[reservation]]` of an address that this host has itself."""
+    for address in sorted({each.address for each in config.reservation} & set(host)):
+        raise InvalidInput(
+            f"{address} cannot be reserved: this server has it itself",
+            hint="choose another address in that [[reservation]]",
+        )
+
+
+def shadowed_reservations(config: Config, clients: ClientDirectory) -> Iterator[str]:
+    """The reservations of the file that wait, since the same address is reserved for a client's MAC address."""
+    for each in config.reservation:
+        if client := clients.reserved(each.address):
+            yield f"{each.address} goes to client {client.name}, not to {each.whose}"
+
+
 def dhcp_policies(
     place: Place, config: Config, *, boot: BootPolicy, clients: ClientDirectory, ledger: Ledger, http_port: int
 ) -> Policies:
@@ -108,6 +125,7 @@ def dhcp_policies(
             boot=boot,
             subnet=subnet if mode is DhcpMode.OWN else None,  # a proxy lends nothing
             reservations=reservations,
+            fixed=Reserved(config.reservations_of(subnet)),
             authoritative=subnet.authoritative,
             mtu=place.mtu,
             leases=ledger.book(subnet.network),

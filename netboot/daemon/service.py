@@ -18,7 +18,7 @@ from netboot.boot.script import Renderer
 from netboot.config import Config, load_config
 from netboot.config.paths import DataDir, templates_dir
 from netboot.daemon.parts import Parts, open_parts
-from netboot.daemon.policies import Place, place_of, served_networks
+from netboot.daemon.policies import Place, check_reservations, place_of, served_networks, shadowed_reservations
 from netboot.daemon.site import Settings, Site
 from netboot.errors import Conflict, InvalidInput, NetbootError, NotPermitted, Unavailable
 from netboot.model.event import Detail, Event, EventKind
@@ -58,6 +58,7 @@ def find_places(config: Config) -> tuple[Place, ...]:
         )
     with Links() as links:
         host = [address.ip for link in links.list() for address in link.addresses if not address.ip.is_loopback]
+        check_reservations(config, host)
         return tuple(place_of(each, links.get(each.name), config, host=host) for each in config.interface)
 
 
@@ -177,6 +178,8 @@ class Service:
         named = named_loaders(self._settings.config, (each.loader for each in self._parts.clients.list()))
         for name, remedy in self._settings.loaders.missing(named).items():
             log.warning("loader %s cannot be sent: %s", name, remedy)
+        for shadowed in shadowed_reservations(self._settings.config, self._parts.clients):
+            log.warning("a [[reservation]] waits for its address: %s", shadowed)
         # Whoever judges a boot later, from the events alone, must be as patient as this daemon's admin is.
         self._record(kind, interfaces=served, patience=self._settings.config.boot.patience)
         self._notifier.ready(f"serving {served}")

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 
 from netboot.config import Subnet
 from netboot.dhcp.leases import LeaseView
+from netboot.dhcp.reserved import NOTHING_RESERVED, Reserved
 from netboot.model.lease import LeaseState, Pool
 from netboot.model.mac import MacAddress
 
@@ -33,7 +34,8 @@ class NoAddress:
 class Claim:
     """Who asks, and what limits the answer.
 
-    `server` and `aliases` are our own addresses.  `reserved` is the client's own; `known` that an admin named it.
+    `server` and `aliases` are our own addresses.  `reservations` are by MAC, `fixed` by what packets say; `reserved`
+    is the client's own of either; `known` that an admin named it.
     """
 
     mac: MacAddress
@@ -45,6 +47,7 @@ class Claim:
     reserved: IPv4Address | None = None
     known: bool = False
     aliases: frozenset[IPv4Address] = frozenset()
+    fixed: Reserved = NOTHING_RESERVED
 
 
 def choose_address(claim: Claim, wanted: IPv4Address | None) -> IPv4Address | NoAddress:
@@ -69,7 +72,9 @@ def refusal(claim: Claim, address: IPv4Address) -> str | None:
         return f"{address} belongs to someone else or was declined"
     if claim.reservations.get(address, claim.mac) != claim.mac:
         return f"{address} is reserved for another client"
-    if address in claim.aliases or address in _never(claim):
+    if address in claim.fixed and address != claim.reserved:
+        return f"{address} is reserved for another client"
+    if address == claim.server or address in claim.aliases or address in subnet.never_lent:
         return f"{address} is a server's own or a network's"
     if address != claim.reserved and not subnet.lends(address):
         return f"{address} is in no pool"
@@ -111,8 +116,3 @@ def _from_pools(claim: Claim, pools: Sequence[Pool]) -> Iterator[IPv4Address]:
 def _most_holds(pools: Sequence[Pool]) -> int:
     size = sum(map(len, pools))
     return max(size // _HOLDS_SHARE, min(size, _HOLDS_FREE))
-
-
-def _never(claim: Claim) -> tuple[IPv4Address | None, ...]:
-    network = claim.subnet.network
-    return (claim.server, claim.subnet.router, *claim.subnet.dns, network.network_address, network.broadcast_address)

@@ -21,19 +21,25 @@ _LABEL = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 def claim_of(query: Query, subnet: Subnet) -> Claim:
-    """What the client may claim: its reservation if an admin made one within the subnet, and the pool."""
-    client = query.client
+    """What the client may claim: its reservation if an admin made one within the subnet, and the pool.
+
+    A reservation by MAC wins over one by what the packet says.
+    """
+    client, policy = query.client, query.policy
     reserved = client.address if client is not None else None
+    if reserved is None or reserved not in subnet.network:
+        reserved = policy.fixed.address_for(query.message, policy.leases.lease_of(query.mac))
     return Claim(
         mac=query.mac,
         subnet=subnet,
-        server=query.policy.server,
-        leases=query.policy.leases,
-        reservations=query.policy.reservations,
+        server=policy.server,
+        leases=policy.leases,
+        reservations=policy.reservations,
         now=query.now,
-        reserved=reserved if reserved is not None and reserved in subnet.network else None,
-        known=client is not None,
-        aliases=query.policy.also_known_as,
+        reserved=reserved,
+        known=client is not None or reserved is not None,
+        aliases=policy.also_known_as,
+        fixed=policy.fixed,
     )
 
 
@@ -49,7 +55,7 @@ def ack(query: Query, claim: Claim, address: IPv4Address, *, rapid: bool = False
         mac=query.mac,
         state=LeaseState.ACTIVE,
         expires_at=query.now + lease_time(query, subnet.lease_time_s),
-        client_id=client_id_of(query),
+        client_id=_identifier(query, claim, address),
         hostname=_hostname(query),
     )
     message = compose(
@@ -115,6 +121,14 @@ def client_id_of(query: Query) -> bytes | None:
     raw = query.message.options.get(opt.CLIENT_ID.code, b"")
     says_chaddr = raw == bytes((ETHERNET,)) + query.mac.octets
     return None if len(raw) < 2 or says_chaddr else raw
+
+
+def _identifier(query: Query, claim: Claim, address: IPv4Address) -> bytes | None:
+    """What the lease remembers the client by: what it has its address for, else what it calls itself now."""
+    last = claim.leases.lease_of(claim.mac)
+    if last is not None and last.address == address and claim.fixed.remembers(last):
+        return last.client_id
+    return client_id_of(query)
 
 
 def _given_back(claim: Claim, kept: IPv4Address) -> tuple[Lease, ...]:

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address
 from netboot.boot.choose import BootPolicy
 from netboot.config import DhcpMode, Subnet
 from netboot.dhcp.leases import LeaseBook, LeaseView
+from netboot.dhcp.reserved import NOTHING_RESERVED, Reserved
 from netboot.model.mac import MacAddress
 from netboot.model.networks import NetworkTable
 
@@ -23,9 +24,9 @@ class Policy:
 
     `server` is our address on the interface: option 54, the TFTP server and the host of URLs.  `also_known_as` are
     other addresses of ours, on whatever interface, that a client may name us by.  `subnet` is None where we lend no
-    addresses.  `reservations` holds every address that an admin reserved, for whom.  `authoritative` says that nobody
-    else lends addresses there, so that a client with a foreign one may be told so; else we are silent.  `leases` is
-    the network's book.
+    addresses.  `reservations` holds every address that an admin reserved for a MAC address, `fixed` those of the
+    network that are reserved by what a packet says.  `authoritative` says that nobody else lends addresses there, so
+    that a client with a foreign one may be told so; else we are silent.  `leases` is the network's book.
     """
 
     mode: DhcpMode
@@ -36,6 +37,7 @@ class Policy:
     subnet: Subnet | None = None
     also_known_as: frozenset[IPv4Address] = frozenset()
     reservations: Mapping[IPv4Address, MacAddress] = field(default_factory=dict)
+    fixed: Reserved = NOTHING_RESERVED
     authoritative: bool = True
     mtu: int = 1500
     leases: LeaseView = field(default_factory=LeaseBook)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from netboot.model.event import Event, EventKind
-from netboot.store import EventRepository, open_database
+from netboot.store import EventRepository, LeaseRepository, open_database
 from tests.cli_kit import Cli, publish_image
+from tests.dhcp_kit import active
 from tests.kit import MAC
 
 CONFIG = """
@@ -136,3 +137,34 @@ def test_a_loader_file_of_the_data_directory(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "loaders/ipxe").mkdir(parents=True)
     (tmp_path / "loaders/ipxe/mine.efi").touch()
     assert ("loader_file", "ipxe/mine.efi", "loader and architecture") in explain(cli, "a")[1]
+
+
+@pytest.mark.parametrize(
+    ("client_id", "address", "source"),
+    [
+        (b"kiosk", "10.9.0.50", "configuration: reserved for client_id kiosk"),
+        (b"\0kiosk", "10.9.0.50", "configuration: reserved for client_id kiosk"),
+        (b"other", "10.9.0.50", "lease from the pool of 10.9.0.0/24"),
+        (None, "10.9.0.51", "configuration: reserved for circuit_id 0x0102, remote_id sw-1"),
+        (None, "10.9.0.101", "lease from the pool of 10.9.0.0/24"),
+        (None, "10.8.0.101", "lease"),
+    ],
+)
+def test_where_an_address_comes_from(
+    cli: Cli, tmp_path: Path, client_id: bytes | None, address: str, source: str
+) -> None:
+    file = tmp_path / "nets.toml"
+    file.write_text(
+        '[[subnet]]\nnetwork = "10.9.0.0/24"\n[[reservation]]\naddress = "10.9.0.50"\nclient_id = "kiosk"\n'
+        '[[reservation]]\naddress = "10.9.0.51"\ncircuit_id = "0x0102"\nremote_id = "sw-1"\n'
+    )
+    leases = LeaseRepository(open_database(tmp_path))
+    assert ("address", "from the pool", "default") in explain(cli, str(MAC), "--config", str(file))[1]
+    leases.commit([active(address, client_id=client_id)])
+    assert ("address", address, source) in explain(cli, str(MAC), "--config", str(file))[1]
+    cli.ok("client", "add", str(MAC), "--name", "lab-01", "--address", "10.9.0.9")
+    rows = explain(cli, "lab-01", "--config", str(file))[1]
+    assert [row for row in rows if row[0] == "address"] == [
+        ("address", "10.9.0.9", "client record"),
+        ("address", address, source),
+    ]

@@ -98,6 +98,28 @@ def test_a_subnet_may_have_several_pools() -> None:
     assert lent == [*range(10, 20), *range(30, 40)]
 
 
+NET = "[[subnet]]\nnetwork = '10.9.0.0/24'\nrouter = '10.9.0.254'\ndns = ['10.9.0.53']\n"
+KIOSK = "[[reservation]]\naddress = '10.9.0.7'\nclient_id = 'kiosk'\n"
+RESERVATION_ERRORS = [
+    (NET + KIOSK + KIOSK.replace("kiosk", "other"), "10.9.0.7 is reserved twice", "take one [[reservation]] away"),
+    (NET + KIOSK + KIOSK.replace("0.7", "0.8"), "both reserved for client_id kiosk", "take one"),
+    (NET + KIOSK.replace("9.0.7", "8.0.7"), "10.8.0.7 is in no [[subnet]]", "add the subnet that holds it"),
+    (NET + KIOSK + "circuit_id = 'ge-1'", "must say whose it is, in one way", "netboot client add MAC --address"),
+    (NET + KIOSK.replace("client_id = 'kiosk'", ""), "must say whose it is, in one way", "circuit_id"),
+    (NET + KIOSK.replace("kiosk", "k"), "client_id must have at least two bytes", ""),
+    (NET + KIOSK.replace("kiosk", "01:52:54"), "could be bytes or text", 'write "0x015254" for the bytes, "text:01:52'),
+    (NET + KIOSK.replace("kiosk", "k" * 256), "must have 1 to 255 bytes", ""),
+    *[
+        (
+            NET + KIOSK.replace("10.9.0.7", taken) + "[[interface]]\nname='a'\naddress='10.9.0.1'",
+            "cannot be reserved",
+            "",
+        )
+        for taken in ("10.9.0.254", "10.9.0.53", "10.9.0.0", "10.9.0.255", "10.9.0.1")
+    ],
+]
+
+
 @pytest.mark.parametrize(
     ("source", "message", "hint"),
     [
@@ -116,6 +138,7 @@ def test_a_subnet_may_have_several_pools() -> None:
         ("[[subnet]]\nnetwork = '10.9.0.0/24'\npool = ['10.9.0.2-10.9.0.9', '10.9.0.9-10.9.0.12']", "overlap", ""),
         ("[[subnet]]\nnetwork = '10.9.0.0/24'\nrouter = '10.8.0.1'", "router 10.8.0.1 is not within", ""),
         ("[[subnet]]\nnetwork='10.9.0.0/24'\n[[subnet]]\nnetwork='10.9.0.0/16'", "overlap", ""),
+        *RESERVATION_ERRORS,
         ("[http]\nport = 0", "http.port must be a whole number from 1 to 65535", ""),
         ("[http]\nport = true", "http.port must be a whole number", ""),
         ("[boot]\nkernel_args = ['a b']", "boot.kernel_args must be one word", ""),
