@@ -2,7 +2,7 @@
 export NETBOOT_DATA_DIR := $(or $(NETBOOT_DATA_DIR),$(CURDIR)/.data)
 ARGS ?=
 
-.PHONY: help demo test fast bench setup format lock clean
+.PHONY: help demo test fast fuzz bench setup format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -17,6 +17,10 @@ test: ## set up and run every check and every test
 
 fast: ## the checks and tests that need neither root nor minutes
 	@scripts/check fast
+
+fuzz: ## fuzz the codecs, five minutes a target; ARGS="tftp-name --minutes 60" for one of them and longer
+	@scripts/setup dev
+	@.venv/bin/python -m tests.fuzz $(ARGS)
 
 bench: ## measure beside the field's own servers and write bench/RESULTS.md; ARGS="dhcp --rounds 3" for some rows
 	@scripts/setup bench

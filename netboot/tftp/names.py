@@ -16,6 +16,7 @@ from pathlib import Path
 
 from netboot.boot.artefacts import SENT, artefact, bootable_version
 from netboot.boot.script import ScriptContext, ScriptKind
+from netboot.errors import InvalidInput
 from netboot.model.event import Detail, EventKind
 from netboot.model.image import Version
 from netboot.model.mac import MacAddress
@@ -101,7 +102,10 @@ class BootNames:
         match = _ARTEFACT.fullmatch(name)
         if match is None:
             return None
-        mac = MacAddress.parse(match["mac"])
+        try:
+            mac = MacAddress.parse(match["mac"])
+        except InvalidInput:  # a group address
+            return Missing()
         target = self._ask.choose(_asker(mac, Firmware.UNKNOWN, peer))
         version = bootable_version(target, f"{match['image']}:{match['number']}")
         return Missing() if version is None else _version_file(version, match["file"], mac)

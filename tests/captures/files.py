@@ -1,17 +1,21 @@
-"""The folder of captures as datagrams: every format that lies in it, read once.
+"""The folder of captures, NETBOOT_CAPTURES or `shared/captures` beside the checkout, as datagrams.
 
 Frames and pcap files are taken apart by scapy, so that what our codecs are asked is not what our own code cut out.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.captures.scapy_kit import IP, UDP, Ether, IPv6, PcapReader
+from tests.kit import cannot_run
 
 DHCP_PORTS = {67, 68, 4011}
 DHCP6_PORTS = {546, 547}
@@ -20,6 +24,20 @@ _FROM_CLIENT, _FROM_CLIENT_6 = (68, 67), (546, 547)
 _IP_FOLLOWS = b"\x08\x00"
 # How a frame of Linux's "any" device begins: an outgoing one, of an Ethernet card.
 _COOKED, _COOKED_HEADER_BYTES = b"\0\x04\0\x01", 16
+
+
+def captures_folder() -> Path:
+    beside = Path(__file__).resolve().parents[2].parent / "shared" / "captures"
+    return Path(os.environ.get("NETBOOT_CAPTURES", beside))
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """Skips where the captures are not there; on a build machine that is a failure."""
+    folder = captures_folder()
+    if not folder.is_dir():
+        cannot_run(f"no captures in {folder}; set NETBOOT_CAPTURES to their folder")
+    return folder
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""What fuzzing starts from: every capture, as it is and with what fuzzers tend to break put right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from netboot.dhcp.message import COOKIE
+from netboot.tftp import packet as tftp
+from tests.captures.files import Datagram, datagrams, names
+from tests.fuzz.targets import packed
+
+# One flood holds ten thousand packets that differ in their xid.
+_OF_ONE_FILE = 40
+_NAMES = (
+    *(
+        b"own",
+        b"boot/own",
+        b"/boot//./own",
+        rb"\boot\own",
+        b"own\xff",
+        b"boot/out/secret",
+        b"../secret",
+        b"boot/secret",
+    ),
+    *(b"52-54-00-00-00-01/start4.elf", b"0a1b2c3d/start4.elf", b"0a1b2c3d/config.txt", b"0a1b2c3d/cmdline.txt"),
+    *(b"pxelinux.cfg/0A090032", b"autoexec.ipxe", b"52-54-00-00-00-01/overlays/disable-bt.dtbo", b"bootcode.bin"),
+    *(b"ipxe/undionly.kpxe", b"pxelinux.cfg/01-52-54-00-00-00-01", b"pxelinux.cfg/default", b"/grub/grub.cfg"),
+    *(b"grub/grub.cfg-01-52-54-00-00-00-01", b"boot/52-54-00-00-00-01/debian/1/vmlinuz", b"boot/secret"),
+)
+
+
+def seeds(captures: Path) -> Mapping[str, list[bytes]]:
+    """By target (tests/fuzz/targets.py), without repetition and always in the same order."""
+    every = [each for name in names(captures) for each in datagrams(captures / name)[:_OF_ONE_FILE]]
+    dhcp = _once(_dhcp(every))
+    heard = [each.payload for each in every if not (each.is_dhcp or each.is_dhcp6)]
+    return {
+        "dhcp-message": dhcp,
+        "dhcp-exchange": [*_exchanges(dhcp), *_sessions(captures)],
+        "tftp-packet": _once([*heard, tftp.option_ack([(b"tsize", b"1")]), tftp.error(tftp.ErrorCode.OPTIONS, "no")]),
+        "tftp-name": list(_NAMES),
+    }
+
+
+def _dhcp(every: list[Datagram]) -> Iterator[bytes]:
+    for each in every:
+        if each.is_dhcp:
+            yield each.payload
+            if len(each.payload) >= 240 and each.payload[236:240] != COOKIE:
+                yield b"\x01\x01\x06\x00" + each.payload[4:236] + COOKIE + each.payload[240:]
+
+
+def _exchanges(payloads: list[bytes]) -> Iterator[bytes]:
+    """Each packet alone, in either mode, as it came and on port 4011."""
+    for each in payloads:
+        yield packed((0, each))
+        yield packed((0, each), (3, each), mode=1)
+
+
+def _sessions(captures: Path) -> Iterator[bytes]:
+    """What a captured client said, in its order."""
+    for name in names(captures):
+        asked = [
+            each for each in datagrams(captures / name)[:_OF_ONE_FILE] if each.is_dhcp and each.payload[:1] == b"\1"
+        ]
+        if len(asked) > 1:
+            yield packed(*((3 if each.dport == 4011 else 0, each.payload) for each in asked[:8]))
+
+
+def _once(payloads: Iterator[bytes] | list[bytes]) -> list[bytes]:
+    return list(dict.fromkeys(payloads))
