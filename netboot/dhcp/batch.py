@@ -30,7 +30,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A reply ready to be sent from `source` and our `port`; `events` are told once it was."""
+    """A reply ready to be sent from `source` and our `port`, after `delay_s`; `events` are told once it was."""
 
     payload: bytes
     to: Destination
@@ -38,6 +38,7 @@ class Outgoing:
     port: int
     events: tuple[Event, ...] = ()
     probe: IPv4Address | None = None
+    delay_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -77,6 +78,7 @@ def take(packet: Packet, policies: Policies, ledger: Ledger, now: float, batch: 
         port=packet.arrival.port,
         events=decision.events,
         probe=decision.probe if not int(request.giaddr) else None,
+        delay_s=decision.delay_s,
     )
     if not durable:
         return (outgoing,)
