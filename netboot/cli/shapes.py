@@ -123,6 +123,8 @@ def plain(value: Any) -> Any:
     """A setting's value as JSON can say it: numbers and lists as such, everything else as its usual text."""
     if value is None or isinstance(value, bool | int | float):
         return value
+    if isinstance(value, range):
+        return f"{value[0]}-{value[-1]}"
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, tuple | list):

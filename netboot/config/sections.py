@@ -165,6 +165,11 @@ class TftpSettings:
 
     enabled: bool = setting(True, values.boolean, "Whether to serve TFTP on the listed interfaces.")
     port: int = setting(69, values.whole(1, 65535), "The UDP port; firmware knows no other than 69.")
+    ports: range | None = setting(
+        None,
+        values.ports,
+        "The UDP ports that transfers are sent from, one each, for firewalls; by default any free one.",
+    )
     pi_firmware: Path | None = setting(
         None, values.path, "The folder with a Raspberry Pi's own boot files, as /usr/lib/raspi-firmware."
     )

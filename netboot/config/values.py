@@ -99,6 +99,17 @@ def path(value: Any) -> Path:
     return found
 
 
+def ports(value: Any) -> range:
+    """A range of ports, both ends in it."""
+    first, dash, last = text(value).partition("-")
+    if not (dash and first.strip().isdecimal() and last.strip().isdecimal()):
+        raise InvalidInput("must be a range of ports, as 50000-50999")
+    found = range(int(first), int(last) + 1)
+    if not found or not found[0] >= 1 or not found[-1] <= 65535:
+        raise InvalidInput("must begin at 1 or later, end at 65535 or before, and not end before it begins")
+    return found
+
+
 def address(value: Any) -> IPv4Address:
     try:
         return IPv4Address(text(value))

@@ -12,7 +12,7 @@ from pathlib import Path
 from netboot.boot.choose import BootPolicy, choose
 from netboot.boot.loaderfiles import LoaderFiles
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind
-from netboot.config import Config, DhcpMode
+from netboot.config import Config, DhcpMode, TftpSettings
 from netboot.daemon.parts import Parts
 from netboot.daemon.policies import Place, dhcp_policies
 from netboot.dhcp.policy import Policies
@@ -24,6 +24,7 @@ from netboot.model.request import BootRequest
 from netboot.model.target import BootTarget
 from netboot.system.neighbours import neighbour_at
 from netboot.tftp.events import TransferEvent, boot_event
+from netboot.tftp.limits import TftpLimits
 from netboot.tftp.names import BootNames, Collaborators
 from netboot.tftp.server import TftpServer
 from netboot.web.app import BootListener, create_app
@@ -53,7 +54,7 @@ class Site:
         ports = settings().config
         self._http_port = ports.http.port
         self._listener = BootListener(create_app(self._services()), place.address, self._http_port)
-        self._tftp = self._make_tftp(ports.tftp.port) if ports.tftp.enabled else None
+        self._tftp = self._make_tftp(ports.tftp) if ports.tftp.enabled else None
         self._dhcp: DhcpServer | None = None
         self._dhcp_shares_port = False
         self._policies: tuple[Settings, Place, Policies] | None = None
@@ -131,7 +132,7 @@ class Site:
             dhcp, self._dhcp = self._dhcp, None
             await dhcp.stop()
 
-    def _make_tftp(self, port: int) -> TftpServer:
+    def _make_tftp(self, settings: TftpSettings) -> TftpServer:
         names = BootNames(
             Collaborators(
                 choose=self._choose,
@@ -142,7 +143,14 @@ class Site:
                 owner_of=self._owner_of,
             )
         )
-        return TftpServer(self.place.address, names, self._tell_transfer, port, interface=self.place.interface.name)
+        return TftpServer(
+            self.place.address,
+            names,
+            self._tell_transfer,
+            settings.port,
+            limits=TftpLimits(ports=settings.ports),
+            interface=self.place.interface.name,
+        )
 
     def _services(self) -> BootServices:
         return BootServices(

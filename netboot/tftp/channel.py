@@ -14,6 +14,7 @@ from ipaddress import IPv4Address
 from netboot.tftp import packet
 from netboot.tftp.blocks import HEADER_BYTES, Chunk, PacketCache
 from netboot.tftp.content import Content, Meaning
+from netboot.tftp.ports import TransferPorts
 from netboot.tftp.transfer import Blocks, Signal, Step, Transfer
 
 # linux/udp.h and linux/in.h; Python's socket module does not name them.
@@ -27,7 +28,7 @@ _BATCH_BYTES = 65_507
 _NO_OFFLOAD = {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 
 
-def connect(local: IPv4Address, peer: tuple[str, int], *, interface: str | None) -> socket.socket:
+def connect(local: IPv4Address, peer: tuple[str, int], *, interface: str | None, ports: TransferPorts) -> socket.socket:
     """A socket on a port of its own (RFC 1350 section 4), sending from the address the client asked."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     try:
@@ -35,7 +36,7 @@ def connect(local: IPv4Address, peer: tuple[str, int], *, interface: str | None)
         sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
         if interface is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
-        sock.bind((str(local), 0))
+        ports.bind(sock, local)
         sock.connect(peer)
     except OSError:
         sock.close()

@@ -10,7 +10,7 @@ _BROADCAST = IPv4Address("255.255.255.255")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TftpLimits:
-    """Without `served` networks every address is served.
+    """Without `served` networks every address is served; without `ports` transfers take any that is free.
 
     A transfer takes two descriptors at most and pins 128 KiB of packets; a PXE client has two or three at a time.
     """
@@ -21,6 +21,7 @@ class TftpLimits:
     max_window: int = 64
     cache_bytes: int = 64 * 1024 * 1024
     served: tuple[IPv4Network, ...] = ()
+    ports: range | None = None
 
 
 def ignored(peer: tuple[str, int], local: IPv4Address | None, *, port: int, limits: TftpLimits) -> str | None:

@@ -21,6 +21,7 @@ from netboot.tftp.events import TransferEvent, TransferKind
 from netboot.tftp.limits import TftpLimits, ignored
 from netboot.tftp.listener import Arrival
 from netboot.tftp.packet import ErrorCode, Opcode, PacketError, Request
+from netboot.tftp.ports import TransferPorts
 from netboot.tftp.terms import negotiate
 from netboot.tftp.transfer import Transfer
 from netboot.tftp.transfers import Transfers
@@ -52,6 +53,7 @@ class Reception:
         self._port = port
         self._limits = limits
         self._interface = interface
+        self._ports = TransferPorts(limits.ports)
         self._cache = PacketCache(limits.cache_bytes)
 
     def take(self, arrival: Arrival) -> None:
@@ -118,7 +120,7 @@ class Reception:
     def _begin(self, request: Request, file: BootFile, arrival: Arrival, local: IPv4Address) -> None:
         content = self._files.share(file)
         try:
-            sock = connect(local, arrival.peer, interface=self._interface)
+            sock = connect(local, arrival.peer, interface=self._interface, ports=self._ports)
         except OSError as error:
             self._files.release(content)
             log.warning("tftp: no socket for %s port %d: %s", *arrival.peer, error)
@@ -140,7 +142,10 @@ class Reception:
         """One ERROR from a fresh port (RFC 1350 section 4); nothing is kept."""
         if arrival.local is None:
             return
-        with contextlib.suppress(OSError), connect(arrival.local, arrival.peer, interface=self._interface) as sock:
+        with (
+            contextlib.suppress(OSError),
+            connect(arrival.local, arrival.peer, interface=self._interface, ports=self._ports) as sock,
+        ):
             sock.send(packet.error(code, message))
         self._on_event(
             TransferEvent(

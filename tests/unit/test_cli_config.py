@@ -31,6 +31,8 @@ unknown = "image:debian"
 [boot]
 kernel_args = ["console=ttyS0", "quiet"]
 shell = true
+[tftp]
+ports = "50000-50999"
 [exports]
 backend = "ganesha"
 [loaders]

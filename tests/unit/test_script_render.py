@@ -35,6 +35,23 @@ def test_an_operators_template_replaces_ours_and_no_other(tmp_path: Path) -> Non
     )
 
 
+# Rule 6.2: what iPXE itself knows of the machine that runs the script.
+IPXE_VARIABLES = """#!ipxe
+echo ${net0/mac} ${mac:hexhyp} ${uuid} ${serial} ${asset} ${manufacturer} ${product:uristring} ${buildarch} ${platform}
+echo ${net0/ip} ${next-server} ${netX/filename} ${cpuid/0x80000001.0:hex} ${version} ${smbios/1.6.0}
+isset ${net1/mac} && chain --autofree http://{% raw %}{{{% endraw %}/${mac:hexhyp}?${uuid} ||
+"""
+
+
+def test_an_operators_template_may_use_ipxes_own_variables(tmp_path: Path) -> None:
+    renderer = override(tmp_path, IPXE_VARIABLES + "echo {{ target.reason | text }}\n")
+    hostile = replace(LOCAL, reason="${net0/mac} || shell")
+    script = renderer.render(ScriptKind.IPXE, hostile, CONTEXT)
+    wanted = IPXE_VARIABLES.replace("{% raw %}{{{% endraw %}", "{{")
+    # As they were written, while what a person typed into a record expands to nothing.
+    assert script == wanted + "echo ??net0/mac? ?? shell\n"
+
+
 def test_a_part_of_a_template_can_be_replaced(tmp_path: Path) -> None:
     renderer = override(tmp_path, ":failed\nexit 1\n", "ipxe/_failed.ipxe.j2")
     script = renderer.render(ScriptKind.IPXE, make_target(), CONTEXT)
