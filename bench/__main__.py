@@ -79,6 +79,9 @@ def measure_round(row: Row, servers: tuple[Server, ...], binary: Path, folder: P
     """One load on servers that are started for it in `folder`, once they have answered a first client."""
     with ExitStack() as stack:
         started = [stack.enter_context(running(each, folder, _probe(row, each, servers, binary))) for each in servers]
+        if row.beside is not None:
+            # Clients of its own, so that none of those that are measured waits for itself.
+            stack.enter_context(place.load_beside(binary, [*row.beside.arguments(servers), "--first", "20000"]))
         before = sum(each.cpu_s() for each in started)
         told = place.load(binary, row.arguments(servers))
         after = sum(each.cpu_s() for each in started)

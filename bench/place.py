@@ -10,11 +10,12 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netboot.errors import Unavailable
 from netboot.system.commands import run
 
 SERVER, CLIENTS = "10.98.0.1", "10.98.0.2"
@@ -62,9 +63,25 @@ class Load:
 
 def load(binary: Path, arguments: Sequence[str], *, timeout_s: float = 240.0) -> Load:
     """Run the load client on its core of the clients' side."""
+    return read_load(run(_load_argv(binary, arguments), timeout_s=timeout_s).stdout)
+
+
+@contextlib.contextmanager
+def load_beside(binary: Path, arguments: Sequence[str]) -> Iterator[None]:
+    """Run another load client there until the end of the block; what it has to tell is thrown away."""
+    process = subprocess.Popen(_load_argv(binary, arguments), stdout=subprocess.DEVNULL)
+    try:
+        yield
+        if process.poll() is not None:
+            raise Unavailable("the load beside ended before what was measured", hint="give it more jobs in rows.py")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _load_argv(binary: Path, arguments: Sequence[str]) -> list[str]:
     argv = ["ip", "netns", "exec", "clients", "taskset", "-c", str(CLIENT_CORE), str(binary)]
-    told = run([*argv, "--server", SERVER, "--source", CLIENTS, *arguments], timeout_s=timeout_s)
-    return read_load(told.stdout)
+    return [*argv, "--server", SERVER, "--source", CLIENTS, *arguments]
 
 
 def read_load(line: str) -> Load:

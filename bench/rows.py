@@ -63,7 +63,10 @@ RESIDENT = Figure(name="resident", unit="MiB", of=lambda each: each.resident_byt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table.  `file` is one of `FILES` or "script"; `peers` are started together if in one tuple."""
+    """One line of the table.  `file` is one of `FILES` or "script"; `peers` are started together if in one tuple.
+
+    `beside` is a load that goes on all the while, of which nothing is told.
+    """
 
     key: str
     title: str
@@ -75,6 +78,7 @@ class Row:
     jobs: int
     file: str | None = None
     options: Mapping[str, int] = field(default_factory=dict)
+    beside: Row | None = None
 
     def arguments(self, servers: tuple[Server, ...]) -> list[str]:
         """The load client's arguments against these servers: TFTP of the first, HTTP of the last."""
@@ -179,6 +183,17 @@ ROWS: tuple[Row, ...] = (
         peers=((KEA,),),
         targets=(Target(figure=RATE, limit=3), Target(figure=P99, limit=0.5)),
         figures=(RATE, P50, P99, RETRIES, FAILED, CPU_EACH),
+    ),
+    Row(
+        key="dhcp-in-storm",
+        title="DHCP, 5 exchanges outstanding, during a TFTP storm of 200 clients in lock-step",
+        phases="D",
+        slots=5,
+        jobs=500,
+        peers=((DNSMASQ,),),
+        targets=(Target(figure=P99, limit=0.5),),
+        figures=(P50, P99, RETRIES, FAILED),
+        beside=replace(_storm(1, 0.9), slots=200, jobs=100_000),
     ),
     Row(
         key="http-large",
