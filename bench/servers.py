@@ -41,20 +41,22 @@ NETBOOT_SCRIPT = f"/boot/{_MAC}/ipxe"
 
 def _netboot(folder: Path) -> Process:
     data = folder / "data"
-    _publish(ImageStore(data / "images"), folder)
+    publish(ImageStore(data / "images"), folder)
     for state in data.glob("netboot.db*"):
         state.unlink()
     config = folder / "netboot.toml"
-    template = (Path(__file__).with_name("netboot.toml")).read_text()
-    config.write_text(
-        template.format(interface=place.INTERFACE, network=place.NETWORK, first=POOL_FIRST, last=POOL_LAST)
-    )
+    config.write_text(netboot_config())
     # Named here, since NETBOOT_DATA_DIR would go before what a file says.
     argv: list[str | Path] = [sys.executable, "-m", "netboot", "serve", "--config", config, "--data-dir", data]
     return Process(argv, folder / "netboot.log")
 
 
-def _publish(store: ImageStore, folder: Path) -> None:
+def netboot_config() -> str:
+    template = Path(__file__).with_name("netboot.toml").read_text()
+    return template.format(interface=place.INTERFACE, network=place.NETWORK, first=POOL_FIRST, last=POOL_LAST)
+
+
+def publish(store: ImageStore, folder: Path) -> None:
     """An image of our two files and an empty root."""
     if store.names():
         return

@@ -11,12 +11,13 @@ from netboot.boot.choose import BootPolicy
 from netboot.config import DhcpMode, Subnet, UnknownClients
 from netboot.dhcp import options as opt
 from netboot.dhcp.answer import answer
-from netboot.dhcp.batch import Batch, Outgoing, Packet, take
+from netboot.dhcp.batch import Batch, take
 from netboot.dhcp.decision import Arrival, Decision, Reply, Silence
 from netboot.dhcp.destination import EVERYONE
 from netboot.dhcp.leases import LeaseBook, LeaseView
 from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.message import Message, MessageType, decode, encode
+from netboot.dhcp.packets import Outgoing, Packet
 from netboot.dhcp.policy import Policies, Policy
 from netboot.model.client import Client
 from netboot.model.image import Version

@@ -10,21 +10,29 @@ PAD, END = 0, 255
 _LONGEST = 255
 
 
-def read_options(area: bytes, at: int, into: dict[int, bytes]) -> None:
-    """Add the options of `area` from `at` on to `into`."""
+def option_spans(area: bytes, at: int) -> list[tuple[int, int, int]]:
+    """Code, and where the value begins and ends, of each option of `area` from `at` on."""
     size = len(area)
+    spans = []
     while at < size:
         code = area[at]
         if code == PAD:
             at += 1
             continue
         if code == END or at + 1 >= size:
-            return
+            break
         start = at + 2
         at = start + area[at + 1]
         if at > size:
-            return
-        value = area[start:at]
+            break
+        spans.append((code, start, at))
+    return spans
+
+
+def read_options(area: bytes, at: int, into: dict[int, bytes]) -> None:
+    """Add the options of `area` from `at` on to `into`."""
+    for code, start, end in option_spans(area, at):
+        value = area[start:end]
         into[code] = into[code] + value if code in into else value
 
 

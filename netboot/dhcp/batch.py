@@ -17,28 +17,11 @@ from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.message import Message, decode, encode
 from netboot.dhcp.network import policy_for
 from netboot.dhcp.own import QUARANTINE_S
+from netboot.dhcp.packets import Outgoing, Packet
 from netboot.dhcp.policy import Policies, Policy
+from netboot.dhcp.stencils import Stencils
 from netboot.model.event import Event, EventKind
 from netboot.model.lease import Lease, LeaseState
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    payload: bytes
-    arrival: Arrival
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """A reply ready to be sent from `source` and our `port`, after `delay_s`; `events` are told once it was."""
-
-    payload: bytes
-    to: Destination
-    source: IPv4Address
-    port: int
-    events: tuple[Event, ...] = ()
-    probe: IPv4Address | None = None
-    delay_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -54,23 +37,39 @@ class Batch:
     strangers: list[IPv4Address] = field(default_factory=list)
 
 
-def take(packet: Packet, policies: Policies, ledger: Ledger, now: float, batch: Batch) -> tuple[Outgoing, ...]:
+def take(
+    packet: Packet, policies: Policies, ledger: Ledger, now: float, batch: Batch, stencils: Stencils | None = None
+) -> tuple[Outgoing, ...]:
     """Answer one packet by the policy of its network, whose leases are in the `ledger`.
 
     Returns what may be sent at once; what must wait is added to `batch`.  Raises `DecodeError` for what is no
-    DHCP message.
+    DHCP message.  With `stencils`, which were refreshed with these policies, the answer is the same and comes sooner.
     """
+    found = stencils.fill(packet, now) if stencils is not None else None
+    leases, outgoing = found or _answered(packet, policies, now, batch, stencils)
+    durable = ledger.enter(leases)
+    batch.leases += durable
+    if outgoing is None:
+        return ()
+    if not durable:
+        return (outgoing,)
+    batch.replies.append(outgoing)
+    return ()
+
+
+def _answered(
+    packet: Packet, policies: Policies, now: float, batch: Batch, stencils: Stencils | None
+) -> tuple[tuple[Lease, ...], Outgoing | None]:
+    """The leases that change and what is to be sent; a stencil is cut of it for others of the kind."""
     request = decode(packet.payload)
     policy = policy_for(request, packet.arrival, policies)
     if isinstance(policy, IPv4Address):
         batch.strangers.append(policy)
-        return ()
+        return (), None
     decision = answer(request, packet.arrival, policy, now)
-    durable = ledger.enter(decision.leases)
-    batch.leases += durable
     if not isinstance(decision, Reply):
         batch.events += decision.events
-        return ()
+        return decision.leases, None
     outgoing = Outgoing(
         payload=encode(decision.message),
         to=_straight(destination(request, decision.message, packet.arrival), packet.arrival, request, policy),
@@ -78,12 +77,10 @@ def take(packet: Packet, policies: Policies, ledger: Ledger, now: float, batch: 
         port=packet.arrival.port,
         events=decision.events,
         probe=decision.probe if not int(request.giaddr) else None,
-        delay_s=decision.delay_s,
     )
-    if not durable:
-        return (outgoing,)
-    batch.replies.append(outgoing)
-    return ()
+    if stencils is not None:
+        stencils.cut(packet, request, policy, decision, outgoing)
+    return decision.leases, outgoing
 
 
 def take_arp(claim: ArpSender, ledger: Ledger, now: float, batch: Batch) -> None:

@@ -12,12 +12,13 @@ from netboot.dhcp.allocate import HOLD_S, Claim, current_address
 from netboot.dhcp.bootinfo import NO_BOOT, BootInfo, Denial
 from netboot.dhcp.decision import Query, Reply
 from netboot.dhcp.message import ETHERNET, ZERO, MessageType
-from netboot.dhcp.pxe import Telling, telling_of
 from netboot.dhcp.reply import compose, lease_options, lease_time, network_options
 from netboot.model.event import Event, EventKind
 from netboot.model.lease import Lease, LeaseState
+from netboot.model.mac import MacAddress
 from netboot.model.request import Stage
 
+_ETHERNET_ID = bytes((ETHERNET,))
 _LABEL = re.compile(rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -57,21 +58,21 @@ def ack(query: Query, claim: Claim, address: IPv4Address, *, rapid: bool = False
         state=LeaseState.ACTIVE,
         expires_at=query.now + lease_time(query, subnet.lease_time_s),
         client_id=_identifier(query, claim, address),
-        hostname=_hostname(query),
+        hostname=query.client.name if query.client is not None else told_name(query.message.options),
     )
     message = compose(
         query,
         MessageType.ACK,
         yiaddr=address,
         ciaddr=ZERO if rapid else query.message.ciaddr,
-        boot=boot_fields(query, name, telling_of(query)),
+        boot=boot_fields(query, name),
         options={**lease_fields(query, subnet), **({opt.RAPID_COMMIT: b""} if rapid else {})},
     )
     text = str(address)
     return Reply(
         message=message,
         reason=f"lent {text}",
-        leases=(*_given_back(claim, address), lease),
+        leases=(*given_back(claim, address), lease),
         events=(*_acked(query, text), *bootinfo.script_events(query, name)),
     )
 
@@ -109,8 +110,8 @@ def is_new(claim: Claim, address: IPv4Address) -> bool:
     return address not in (claim.reserved, lease and lease.address, held and held.address)
 
 
-def boot_fields(query: Query, name: str | Denial | None, telling: Telling | None) -> BootInfo:
-    return bootinfo.own_info(query, name, telling) if isinstance(name, str) else NO_BOOT
+def boot_fields(query: Query, name: str | Denial | None) -> BootInfo:
+    return bootinfo.own_info(query, name) if isinstance(name, str) else NO_BOOT
 
 
 def lease_fields(query: Query, subnet: Subnet) -> dict[int, bytes]:
@@ -118,10 +119,19 @@ def lease_fields(query: Query, subnet: Subnet) -> dict[int, bytes]:
 
 
 def client_id_of(query: Query) -> bytes | None:
+    return told_id(query.message.options, query.mac)
+
+
+def told_id(options: opt.Options, mac: MacAddress) -> bytes | None:
     """Option 61; None where it says no more than chaddr, or is too short to be one (RFC 2132 section 9.14)."""
-    raw = query.message.options.get(opt.CLIENT_ID.code, b"")
-    says_chaddr = raw == bytes((ETHERNET,)) + query.mac.octets
-    return None if len(raw) < 2 or says_chaddr else raw
+    raw = options.get(opt.CLIENT_ID.code, b"")
+    return None if len(raw) < 2 or raw == _ETHERNET_ID + mac.octets else raw
+
+
+def told_name(options: opt.Options) -> str | None:
+    """Option 12, if what the client calls itself is a plain label."""
+    said = opt.HOSTNAME.read(options) or b""
+    return said.decode("ascii").lower() if _LABEL.fullmatch(said) else None
 
 
 def _identifier(query: Query, claim: Claim, address: IPv4Address) -> bytes | None:
@@ -132,7 +142,8 @@ def _identifier(query: Query, claim: Claim, address: IPv4Address) -> bytes | Non
     return client_id_of(query)
 
 
-def _given_back(claim: Claim, kept: IPv4Address) -> tuple[Lease, ...]:
+def given_back(claim: Claim, kept: IPv4Address) -> tuple[Lease, ...]:
+    """Whatever other address the client had here, as released."""
     address = current_address(claim)
     if address is None or address == kept:
         return ()
@@ -145,11 +156,3 @@ def _acked(query: Query, address: str) -> tuple[Event, ...]:
         return ()
     stage = query.asker.stage if query.asker else Stage.SYSTEM
     return (query.event(EventKind.ACKED, address=address, stage=stage.value),)
-
-
-def _hostname(query: Query) -> str | None:
-    """The admin's name for the client, else what it calls itself if that is a plain label."""
-    if query.client is not None:
-        return query.client.name
-    said = opt.HOSTNAME.read(query.message.options) or b""
-    return said.decode("ascii").lower() if _LABEL.fullmatch(said) else None

@@ -55,7 +55,7 @@ def identify(message: Message, mac: MacAddress) -> BootRequest | NotBooting:
         stage=ipxe or Stage.FIRMWARE,
         firmware=firmware,
         arch=arch,
-        uuid=_uuid(message),
+        uuid=uuid_of(message.options.get(opt.MACHINE_ID.code, b"")),
         http=ipxe is Stage.LOADER or firmware is Firmware.UEFI_HTTP or arch in _HTTP_ARCHES,
         address=message.ciaddr if int(message.ciaddr) else None,
     )
@@ -68,8 +68,12 @@ def written_uuid(request: BootRequest) -> str | None:
     """
     if request.uuid is None:
         return None
-    text = request.uuid if request.firmware is Firmware.UBOOT else swapped_uuid(request.uuid)
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return hyphenated(request.uuid if request.firmware is Firmware.UBOOT else swapped_uuid(request.uuid))
+
+
+def hyphenated(uuid: str) -> str:
+    """32 hex digits as a UUID is usually written."""
+    return f"{uuid[:8]}-{uuid[8:12]}-{uuid[12:16]}-{uuid[16:20]}-{uuid[20:]}"
 
 
 def swapped_uuid(uuid: str) -> str:
@@ -111,12 +115,19 @@ def _ipxe_stage(message: Message) -> Stage | None:
 
 def _is_raspberry_pi(message: Message, mac: MacAddress, vendor_class: bytes) -> bool:
     """A Pi's boot ROM: some releases omit option 60 in their REQUEST, but a Pi's system sends its own."""
-    machine_id = message.options.get(opt.MACHINE_ID.code, b"")[1:]
-    if not machine_id or (vendor_class and not vendor_class.startswith(PXE_CLASS)):
+    if vendor_class and not vendor_class.startswith(PXE_CLASS):
+        return False
+    return has_marks_of_pi(message.options.get(opt.MACHINE_ID.code, b""), mac.octets)
+
+
+def has_marks_of_pi(machine_id: bytes, octets: bytes) -> bool:
+    """Whether option 97 and the MAC may be a Raspberry Pi's; without option 97 they are not."""
+    told = machine_id[1:]
+    if not told:
         return False
     # The Pi 3's ROM has its serial number, four times over, in place of a UUID.
-    repeated = len(machine_id) == 16 and machine_id == machine_id[:4] * 4 and any(machine_id)
-    return mac.octets[:3] in _PI_OUIS or machine_id.startswith(_PI_MACHINE_IDS) or repeated
+    repeated = len(told) == 16 and told == told[:4] * 4 and any(told)
+    return octets[:3] in _PI_OUIS or told.startswith(_PI_MACHINE_IDS) or repeated
 
 
 def _arch(message: Message, vendor_class: bytes) -> int:
@@ -138,9 +149,8 @@ def _firmware(vendor_class: bytes, arch: int) -> Firmware:
     return Firmware.BIOS if arch in (Arch.BIOS, Arch.INTEL_LEAN, Arch.PC98) else Firmware.UNKNOWN
 
 
-def _uuid(message: Message) -> str | None:
+def uuid_of(machine_id: bytes) -> str | None:
     """The UUID of option 97, which has type 0 and 16 bytes; other types and lengths are opaque to us."""
-    raw = message.options.get(opt.MACHINE_ID.code, b"")
-    if len(raw) != 17 or raw[0] != 0 or not any(raw[1:]):
+    if len(machine_id) != 17 or machine_id[0] != 0 or not any(machine_id[1:]):
         return None
-    return raw[1:].hex()
+    return machine_id[1:].hex()

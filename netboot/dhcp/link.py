@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from ipaddress import IPv4Address
 
-from netboot.dhcp.batch import Packet
 from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT, Arrival
 from netboot.dhcp.destination import EVERYONE, Destination
 from netboot.dhcp.frame import ArpSender, arp_probe, arp_sender, udp_packet
+from netboot.dhcp.packets import Packet
 from netboot.errors import NetbootError, NotPermitted, Unavailable
 
 log = logging.getLogger(__name__)

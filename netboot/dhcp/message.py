@@ -23,10 +23,10 @@ BROADCAST_BIT = 0x8000
 ETHERNET = 1
 
 _HEADER = struct.Struct("!BBBBIHHIIII16s64s128s")
-_OPTIONS_AT = _HEADER.size + len(COOKIE)
+OPTIONS_AT = _HEADER.size + len(COOKIE)
 # RFC 1542 section 2.1: BOOTP relays and old clients drop what is shorter than a BOOTP message.
 _MIN_SIZE = 300
-_OVERLOAD, _TYPE, _RELAY = 52, 53, 82
+OVERLOAD, _TYPE, _RELAY = 52, 53, 82
 _IN_FILE, _IN_SNAME = 1, 2
 
 
@@ -99,9 +99,9 @@ class Message:
 
 def decode(data: bytes) -> Message:
     """Read one UDP payload.  Raises `DecodeError` alone."""
-    if len(data) < _OPTIONS_AT:
+    if len(data) < OPTIONS_AT:
         raise DecodeError(f"{len(data)} bytes are too short for a DHCP message")
-    if data[_HEADER.size : _OPTIONS_AT] != COOKIE:
+    if data[_HEADER.size : OPTIONS_AT] != COOKIE:
         raise DecodeError("no DHCP magic cookie")
     op, htype, hlen, hops, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, chaddr, sname, file = _HEADER.unpack_from(
         data
@@ -111,8 +111,8 @@ def decode(data: bytes) -> Message:
     if hlen > 16 or (htype == 0 and hlen > 0):
         raise DecodeError(f"hardware type {htype} with an address of {hlen} bytes")
     options: dict[int, bytes] = {}
-    read_options(data, _OPTIONS_AT, options)
-    if _OVERLOAD in options:
+    read_options(data, OPTIONS_AT, options)
+    if OVERLOAD in options:
         file, sname = _read_overload(options, file, sname)
     return Message(
         op=op,
@@ -172,16 +172,16 @@ def encode(message: Message) -> bytes:
 
 def encoded_size(message: Message) -> int:
     """The bytes up to and with END; padding may follow."""
-    return _OPTIONS_AT + 1 + options_size(list(message.options.values()))
+    return OPTIONS_AT + 1 + options_size(list(message.options.values()))
 
 
 def _read_overload(options: dict[int, bytes], file: bytes, sname: bytes) -> tuple[bytes, bytes]:
     """Read what option 52 moved into `file`, then `sname`; return what is left of the two as fields."""
-    value = options.pop(_OVERLOAD)
+    value = options.pop(OVERLOAD)
     areas = value[0] if len(value) == 1 and value[0] <= 3 else 0
     if areas & _IN_FILE:
         read_options(file, 0, options)
     if areas & _IN_SNAME:
         read_options(sname, 0, options)
-    options.pop(_OVERLOAD, None)  # one inside of the overflow has no meaning
+    options.pop(OVERLOAD, None)  # one inside of the overflow has no meaning
     return b"" if areas & _IN_FILE else file, b"" if areas & _IN_SNAME else sname

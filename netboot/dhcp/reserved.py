@@ -41,6 +41,9 @@ class Reserved:
         shapes = {tuple(value is not None for value in port) for port in self._by_port}
         self._shapes = sorted(shapes, key=lambda shape: (-sum(shape), shape))
 
+    def __bool__(self) -> bool:
+        return bool(self._addresses)
+
     def __contains__(self, address: IPv4Address) -> bool:
         return bool(self._addresses) and int(address) in self._addresses
 

@@ -11,14 +11,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
-from netboot.dhcp.batch import Batch, Outgoing, take, take_arp
+from netboot.dhcp.batch import Batch, take, take_arp
 from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT
 from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.link import Link
 from netboot.dhcp.message import DecodeError
+from netboot.dhcp.packets import Outgoing
 from netboot.dhcp.policy import Policies
+from netboot.dhcp.stencils import Stencils
 from netboot.errors import NetbootError
 from netboot.model.event import Event, EventKind
 
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 _BATCH = 256
 # So many leases may wait for the one write that is under way; then we read no more until it has ended.
 _WAITING = 4096
-# So many answers may wait for firmware that wants them late; whoever asks for more of them gets them at once.
-_LATE = 256
 # What clients can provoke at will is told once a minute: a full pool, a packet that breaks us, a dead address.
 _REPEAT_S = 60.0
 
@@ -58,10 +57,10 @@ class DhcpServer:
         self._ports = port, boot_port
         self._clock = clock
         self._link: Link | None = None
+        self._stencils = Stencils()
         self._waiting = Batch()
         self._writing: asyncio.Task[None] | None = None
         self._told_at: dict[str, float] = {}
-        self._late: set[asyncio.TimerHandle] = set()
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -80,9 +79,6 @@ class DhcpServer:
             return
         link, self._link = self._link, None
         self._pause(link)
-        for timer in self._late:
-            timer.cancel()
-        self._late.clear()
         if self._writing is not None:
             await self._writing
         link.close()
@@ -134,11 +130,12 @@ class DhcpServer:
             for _ in link.receive(_BATCH):
                 pass  # or the sockets would stay readable for ever
             return
+        self._stencils.refresh(policies, now)
         for claim in link.arp_claims():
             take_arp(claim, self._ledger, now, batch)
         for packet in link.receive(_BATCH):
             try:
-                now_ready = take(packet, policies, self._ledger, now, batch)
+                now_ready = take(packet, policies, self._ledger, now, batch, self._stencils)
             except DecodeError as error:
                 log.debug("%s: from %s: %s", self._interface, packet.arrival.source[0], error)
             except Exception:
@@ -161,9 +158,6 @@ class DhcpServer:
 
     def _send(self, link: Link, replies: Iterable[Outgoing]) -> None:
         for reply in replies:
-            if reply.delay_s and len(self._late) < _LATE:
-                self._send_late(link, reply)
-                continue
             try:
                 link.send(reply.payload, reply.to, source=reply.source, port=reply.port)
             except OSError as error:
@@ -173,16 +167,6 @@ class DhcpServer:
             if reply.probe is not None:
                 link.probe(reply.probe)
             self._tell(reply.events)
-
-    def _send_late(self, link: Link, reply: Outgoing) -> None:
-        """For firmware that is not ready for an answer at once."""
-
-        def send() -> None:
-            self._late.discard(timer)
-            self._send(link, [replace(reply, delay_s=0.0)])
-
-        timer = asyncio.get_running_loop().call_later(reply.delay_s, send)
-        self._late.add(timer)
 
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:

@@ -8,10 +8,11 @@ from ipaddress import IPv4Address
 import pytest
 
 from netboot.config import DhcpMode
-from netboot.dhcp.batch import Batch, Packet, take, take_arp
+from netboot.dhcp.batch import Batch, take, take_arp
 from netboot.dhcp.frame import ArpSender
 from netboot.dhcp.message import DecodeError, decode
 from netboot.dhcp.message import MessageType as Type
+from netboot.dhcp.packets import Packet
 from netboot.model.lease import LeaseState
 from tests.dhcp_kit import (
     BIOS,
