@@ -94,7 +94,9 @@ def daemon(*, stencils: bool) -> Iterator[Daemon]:
         boot = BootPolicy.of(
             config, clients=clients, versions=ImageStore(home / "images"), loaders=LoaderFiles(), secret=b"s"
         )
-        policies = dhcp_policies(place, config, boot=boot, clients=clients, ledger=ledger, http_port=config.http.port)
+        policies = dhcp_policies(
+            place, config, boot=boot, clients=clients, ledger=ledger, http_port=config.http.port, strategies={}
+        )
         yield Daemon(policies, ledger, leases, Stencils() if stencils else None)
         engine.dispose()
 

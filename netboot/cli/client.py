@@ -20,7 +20,8 @@ from netboot.cli.place import (
     complete_image,
     place_of,
 )
-from netboot.cli.shapes import client_shape
+from netboot.cli.shapes import client_shape, telling_shape
+from netboot.cli.telling import telling_of_client
 from netboot.config import Config, load_config
 from netboot.errors import InvalidInput
 from netboot.model.client import Client
@@ -62,6 +63,15 @@ KernelArgOption = Annotated[
     list[str] | None,
     typer.Option("--kernel-arg", metavar="WORD", help="A word for its kernel line; may be given several times."),
 ]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--strategy",
+        metavar="STRATEGY",
+        help="How its firmware is told what to boot: auto (what its make has taught), direct, invite, discovery, plain,"
+        " pi or pi-late.",
+    ),
+]
 ShellOption = Annotated[
     bool | None,
     typer.Option("--shell/--no-shell", help="Whether its console offers a root shell when its root fails."),
@@ -78,6 +88,7 @@ def add(
     profile: ProfileOption = None,
     loader: LoaderOption = None,
     kernel_arg: KernelArgOption = None,
+    strategy: StrategyOption = None,
     shell: ShellOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -106,6 +117,7 @@ def add(
         profiles=profile,
         loader=loader,
         kernel_args=kernel_arg,
+        strategy=strategy,
         shell=shell,
     )
     client = dataclasses.replace(blank, **wanted)
@@ -143,7 +155,7 @@ def list_clients(ctx: typer.Context, data_dir: DataDirOption = None, json_: Json
 
 @app.command()
 def show(ctx: typer.Context, client: ClientArgument, data_dir: DataDirOption = None, json_: JsonOption = False) -> None:
-    """Show what is recorded of a client.
+    """Show what is recorded of a client, and how its firmware is told what to boot.
 
     See `netboot client explain` for what it will boot in the end, and `netboot boot show` for how its last boot went.
 
@@ -156,11 +168,20 @@ def show(ctx: typer.Context, client: ClientArgument, data_dir: DataDirOption = N
     Exit codes: 0 shown; 3 no such client.
     """
     with place_of(ctx, data_dir).database() as engine:
-        shape = client_shape(ClientRepository(engine).get(client))
+        found = ClientRepository(engine).get(client)
+        telling = telling_of_client(found, engine)
+    shape = client_shape(found)
     if json_:
-        print_json(shape)
-    else:
-        print_table(("SETTING", "VALUE"), [(key, _said(key, value)) for key, value in shape.items()])
+        print_json({**shape, "told": telling_shape(telling) if telling else None})
+        return
+    print_table(("SETTING", "VALUE"), [(key, _said(key, value)) for key, value in shape.items()])
+    typer.echo("")
+    if telling is None:
+        typer.echo("how its firmware is told what to boot: not known, it has not asked yet")
+        return
+    typer.echo(f"how its firmware is told what to boot: {telling.strategy}")
+    typer.echo(f"  because {telling.reason}")
+    typer.echo(f"  as firmware {telling.fingerprint}, dhcp {telling.mode}")
 
 
 @app.command("set")
@@ -177,6 +198,7 @@ def set_client(
     loader: LoaderOption = None,
     kernel_arg: KernelArgOption = None,
     no_kernel_args: Annotated[bool, typer.Option("--no-kernel-args", help="Take all its kernel words away.")] = False,
+    strategy: StrategyOption = None,
     shell: ShellOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -186,7 +208,8 @@ def set_client(
     Takes effect with the client's next boot.  `--image none` assigns nothing, `--address none` gives the reserved
     address up, `--profile none` takes all its profiles away.  --profile and --kernel-arg replace all that it had.
     What a profile holds stands in the daemon's configuration; `netboot client explain --config` shows whether it is
-    there, and which value comes from where.
+    there, and which value comes from where.  --strategy is for firmware that does not boot by what its make has
+    taught; `auto` gives it back to that.
 
     \b
     Examples:
@@ -195,6 +218,7 @@ def set_client(
       netboot client set lab-07 --profile lab-room --profile slow-disks
       netboot client set lab-07 --loader ipxe/ipxe.efi
       netboot client set lab-07 --loader pxelinux --kernel-arg nomodeset --kernel-arg console=ttyS0
+      netboot client set lab-07 --strategy discovery
 
     \b
     Exit codes: 0 changed; 2 a value is wrong; 3 no such client or image; 4 the name or address is another's.
@@ -203,7 +227,14 @@ def set_client(
     place = place_of(ctx, data_dir)
     words = [] if no_kernel_args else kernel_arg
     edits = edits_of(
-        place, image=image, address=address, profiles=profile, loader=loader, kernel_args=words, shell=shell
+        place,
+        image=image,
+        address=address,
+        profiles=profile,
+        loader=loader,
+        kernel_args=words,
+        strategy=strategy,
+        shell=shell,
     )
     edits |= {"name": parse_client_name(name)} if name is not None else {}
     edits |= {"mac": MacAddress.parse(mac)} if mac is not None else {}

@@ -16,9 +16,12 @@ from netboot.errors import InvalidInput, NotFound
 from netboot.model.client import Client
 from netboot.model.loader import LoaderChoice, parse_loader
 from netboot.model.names import VersionRef, parse_profile_name
+from netboot.model.strategy import Strategy
 
 # In place of an image, an address or profiles: take away what is there.
 NONE = "none"
+# In place of a strategy: the one that its make has taught.
+AUTO = "auto"
 
 
 def command_for(client: Client) -> str:
@@ -29,6 +32,7 @@ def command_for(client: Client) -> str:
     words += [word for each in client.profiles for word in ("--profile", each)]
     words += ["--loader", str(client.loader)] if client.loader is not LoaderChoice.AUTO else []
     words += [word for each in client.kernel_args for word in ("--kernel-arg", each)]
+    words += ["--strategy", client.strategy] if client.strategy else []
     words += ["--shell"] if client.shell else []
     return shlex.join(words)
 
@@ -41,6 +45,7 @@ def edits_of(
     profiles: list[str] | None,
     loader: str | None,
     kernel_args: list[str] | None,
+    strategy: str | None,
     shell: bool | None,
 ) -> dict[str, Any]:
     """The fields of a Client that the options name, checked."""
@@ -50,9 +55,22 @@ def edits_of(
         "profiles": (profiles, _profiles),
         "loader": (loader, parse_loader),
         "kernel_args": (kernel_args, lambda words: tuple(_kernel_arg(word) for word in words)),
+        "strategy": (strategy, _strategy),
         "shell": (shell, bool),
     }
     return {field: reader(value) for field, (value, reader) in read.items() if value is not None}
+
+
+def _strategy(text: str) -> Strategy | None:
+    """The strategy of this name, None for `auto`."""
+    if text == AUTO:
+        return None
+    try:
+        return Strategy(text)
+    except ValueError:
+        raise InvalidInput(
+            f"{text!r} is no strategy", hint=f"write one of {AUTO}, {', '.join(each.value for each in Strategy)}"
+        ) from None
 
 
 def _image(text: str, place: Place) -> VersionRef | None:

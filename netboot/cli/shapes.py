@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netboot.cli.telling import ClientTelling
 from netboot.model.boot import Boot, Verdict
 from netboot.model.client import Client
 from netboot.model.event import Event
@@ -31,6 +32,20 @@ def client_shape(client: Client) -> Shape:
         "kernel_args": list(client.kernel_args),
         "shell": client.shell,
         "created_at": client.created_at,
+        "strategy": _text(client.strategy),
+    }
+
+
+def telling_shape(telling: ClientTelling) -> Shape:
+    lesson = telling.lesson
+    return {
+        "strategy": telling.strategy.value,
+        "reason": telling.reason,
+        "mode": telling.mode.value,
+        "fingerprint": str(telling.fingerprint),
+        "since": lesson.since if lesson else None,
+        "worked_at": lesson.worked_at if lesson else None,
+        "worked_for": [str(mac) for mac in lesson.proofs] if lesson else [],
     }
 
 

@@ -13,6 +13,7 @@ from netboot.boot.loops import LoopWatch
 from netboot.boot.progress import begins_boot
 from netboot.config import Config
 from netboot.config.paths import DataDir
+from netboot.daemon.learner import Learner
 from netboot.daemon.policies import served_networks
 from netboot.dhcp.ledger import Ledger
 from netboot.errors import NetbootError
@@ -30,6 +31,7 @@ from netboot.store import (
     EventRecorder,
     EventRepository,
     LeaseRepository,
+    StrategyRepository,
     installation_secret,
     open_database,
 )
@@ -50,12 +52,14 @@ class Parts:
     events: EventRepository
     recorder: EventRecorder
     loops: LoopWatch
+    learner: Learner
     exporter: Exporter
     secret: bytes
 
     def tell(self, event: Event) -> None:
-        """Record a client's event, and an alarm with it when it goes in a circle; from any thread, without waiting."""
+        """Record a client's event, with an alarm when it goes in a circle, and learn from it; from any thread."""
         self.loops.record(event)
+        self.learner.tell(event)
 
     def boot_policy(self, config: Config, loaders: LoaderFiles) -> BootPolicy:
         return BootPolicy.of(config, clients=self.clients, versions=self.versions, loaders=loaders, secret=self.secret)
@@ -98,13 +102,23 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
         exporter = Exporter(backend, root=data.exports, networks=served_networks(config))
         stack.callback(exporter.stop)
+        clients = ClientDirectory(ClientRepository(engine))
+        learner = stack.enter_context(
+            Learner(
+                StrategyRepository(told),
+                is_named=lambda mac: clients.find(mac) is not None,
+                record=recorder.record,
+                sees_fetches=config.tftp.enabled,
+            )
+        )
         yield Parts(
-            clients=ClientDirectory(ClientRepository(engine)),
+            clients=clients,
             versions=ImageStore(data.images),
             ledger=Ledger(LeaseRepository(engine), served_networks(config)),
             events=events,
             recorder=recorder,
             loops=LoopWatch(recorder.record),
+            learner=learner,
             exporter=exporter,
             secret=installation_secret(engine),
         )

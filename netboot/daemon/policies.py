@@ -15,7 +15,9 @@ from netboot.dhcp.reserved import Reserved
 from netboot.errors import InvalidInput, Unavailable
 from netboot.model.mac import MacAddress
 from netboot.model.networks import NetworkTable
+from netboot.model.strategy import Strategy
 from netboot.store import ClientDirectory
+from netboot.store.strategies import Make
 from netboot.system.links import Link
 
 log = logging.getLogger(__name__)
@@ -109,7 +111,14 @@ def shadowed_reservations(config: Config, clients: ClientDirectory) -> Iterator[
 
 
 def dhcp_policies(
-    place: Place, config: Config, *, boot: BootPolicy, clients: ClientDirectory, ledger: Ledger, http_port: int
+    place: Place,
+    config: Config,
+    *,
+    boot: BootPolicy,
+    clients: ClientDirectory,
+    ledger: Ledger,
+    strategies: Mapping[Make, Strategy],
+    http_port: int,
 ) -> Policies:
     """How DHCP is answered at `place`: on its own network, and for relays of every other."""
     reservations = Reservations(clients)
@@ -128,6 +137,7 @@ def dhcp_policies(
             fixed=Reserved(config.reservations_of(subnet)),
             authoritative=subnet.authoritative,
             mtu=place.mtu,
+            strategies=strategies,
             leases=ledger.book(subnet.network),
         )
 

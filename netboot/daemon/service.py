@@ -165,6 +165,7 @@ class Service:
 
     def _read(self, config: Config) -> Settings:
         loaders = loader_files(config, self._data)
+        self._parts.learner.patience = config.boot.patience
         return Settings(
             config=config,
             boot=self._parts.boot_policy(config, loaders),

@@ -113,6 +113,7 @@ class Site:
                 boot=settings.boot,
                 clients=self._parts.clients,
                 ledger=self._parts.ledger,
+                strategies=self._parts.learner.strategies,
                 http_port=self._http_port,
             )
             self._policies = settings, place, made
@@ -191,6 +192,8 @@ class Site:
         event = boot_event(transfer, at=time.time(), owner_of=self._owner_of)
         if event is not None:
             self._parts.tell(event)
+        elif self._parts.learner.awaits() and (mac := self._owner_of(transfer.peer)):
+            self._parts.learner.fetched(mac)  # a probe for its size, or a name that is not there
 
 
 def _is_off(policies: Policies) -> bool:

@@ -77,6 +77,7 @@ def _answered(
         port=packet.arrival.port,
         events=decision.events,
         probe=decision.probe if not int(request.giaddr) else None,
+        delay_s=decision.delay_s,
     )
     if stencils is not None:
         stencils.cut(packet, request, policy, decision, outgoing)

@@ -38,7 +38,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """`message` is sent once `leases` are durable, then `events` are recorded.
+    """`message` is sent once `leases` are durable and after `delay_s`, then `events` are recorded.
 
     `probe` is an address that is new to its client: who else uses it should be asked before it is taken.
     """
@@ -48,6 +48,7 @@ class Reply:
     leases: tuple[Lease, ...] = ()
     events: tuple[Event, ...] = ()
     probe: IPv4Address | None = None
+    delay_s: float = 0.0
 
 
 Decision = Reply | Silence

@@ -12,6 +12,7 @@ from netboot.dhcp.allocate import HOLD_S, Claim, current_address
 from netboot.dhcp.bootinfo import NO_BOOT, BootInfo, Denial
 from netboot.dhcp.decision import Query, Reply
 from netboot.dhcp.message import ETHERNET, ZERO, MessageType
+from netboot.dhcp.pxe import Telling, telling_of
 from netboot.dhcp.reply import compose, lease_options, lease_time, network_options
 from netboot.model.event import Event, EventKind
 from netboot.model.lease import Lease, LeaseState
@@ -65,7 +66,7 @@ def ack(query: Query, claim: Claim, address: IPv4Address, *, rapid: bool = False
         MessageType.ACK,
         yiaddr=address,
         ciaddr=ZERO if rapid else query.message.ciaddr,
-        boot=boot_fields(query, name),
+        boot=boot_fields(query, name, telling_of(query)),
         options={**lease_fields(query, subnet), **({opt.RAPID_COMMIT: b""} if rapid else {})},
     )
     text = str(address)
@@ -110,8 +111,8 @@ def is_new(claim: Claim, address: IPv4Address) -> bool:
     return address not in (claim.reserved, lease and lease.address, held and held.address)
 
 
-def boot_fields(query: Query, name: str | Denial | None) -> BootInfo:
-    return bootinfo.own_info(query, name) if isinstance(name, str) else NO_BOOT
+def boot_fields(query: Query, name: str | Denial | None, telling: Telling | None) -> BootInfo:
+    return bootinfo.own_info(query, name, telling) if isinstance(name, str) else NO_BOOT
 
 
 def lease_fields(query: Query, subnet: Subnet) -> dict[int, bytes]:

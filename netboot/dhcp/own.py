@@ -15,6 +15,7 @@ from netboot.dhcp.allocate import NoAddress, choose_address, current_address
 from netboot.dhcp.decision import Decision, Query, Reply, Silence
 from netboot.dhcp.grant import ack, boot_fields, claim_of, client_id_of, hold, is_new, lease_fields
 from netboot.dhcp.message import MessageType
+from netboot.dhcp.pxe import telling_of
 from netboot.dhcp.reply import compose, network_options
 from netboot.dhcp.requests import answer_request
 from netboot.model.event import EventKind
@@ -46,23 +47,25 @@ def _offer(query: Query, subnet: Subnet) -> Decision:
         where = {"interface": query.policy.interface, "network": str(subnet.network)}
         full = query.event(EventKind.POOL_EXHAUSTED, reason=address.reason, **where)
         return Silence(reason=address.reason, events=(*seen, full))
+    telling = telling_of(query)
     message = compose(
         query,
         MessageType.OFFER,
         yiaddr=address,
-        boot=boot_fields(query, name),
+        boot=boot_fields(query, name, telling),
         options=lease_fields(query, subnet),
     )
     text = str(address)
     if query.asker is not None:
-        boot_file = name if isinstance(name, str) else None
-        seen = (*seen, query.event(EventKind.OFFERED, address=text, boot_file=boot_file))
+        boot = {"boot_file": name, **(telling.details if telling else {})} if isinstance(name, str) else {}
+        seen = (*seen, query.event(EventKind.OFFERED, address=text, **boot))
     return Reply(
         message=message,
         reason=f"offered {text}",
         leases=hold(claim, address),
         events=seen,
         probe=address if is_new(claim, address) else None,
+        delay_s=telling.delay_s if telling else 0.0,
     )
 
 
@@ -103,7 +106,7 @@ def _inform(query: Query, subnet: Subnet) -> Decision:
         query,
         MessageType.ACK,
         ciaddr=query.message.ciaddr,
-        boot=boot_fields(query, name),
+        boot=boot_fields(query, name, telling_of(query)),
         options=network_options(query),
         broadcast=bool(int(query.message.giaddr)) and not int(query.message.ciaddr),
     )

@@ -18,7 +18,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A reply ready to be sent from `source` and our `port`; `events` are told once it was."""
+    """A reply ready to be sent from `source` and our `port`, after `delay_s`; `events` are told once it was."""
 
     payload: bytes
     to: Destination
@@ -26,3 +26,4 @@ class Outgoing:
     port: int
     events: tuple[Event, ...] = ()
     probe: IPv4Address | None = None
+    delay_s: float = 0.0

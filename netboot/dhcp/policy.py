@@ -16,6 +16,7 @@ from netboot.dhcp.leases import LeaseBook, LeaseView
 from netboot.dhcp.reserved import NOTHING_RESERVED, Reserved
 from netboot.model.mac import MacAddress
 from netboot.model.networks import NetworkTable
+from netboot.model.strategy import Fingerprint, Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,8 @@ class Policy:
     other addresses of ours, on whatever interface, that a client may name us by.  `subnet` is None where we lend no
     addresses.  `reservations` holds every address that an admin reserved for a MAC address, `fixed` those of the
     network that are reserved by what a packet says.  `authoritative` says that nobody else lends addresses there, so
-    that a client with a foreign one may be told so; else we are silent.  `leases` is the network's book.
+    that a client with a foreign one may be told so; else we are silent.  `strategies` is what firmware has taught.
+    `leases` is the network's book.
     """
 
     mode: DhcpMode
@@ -40,6 +42,7 @@ class Policy:
     fixed: Reserved = NOTHING_RESERVED
     authoritative: bool = True
     mtu: int = 1500
+    strategies: Mapping[tuple[DhcpMode, Fingerprint], Strategy] = field(default_factory=dict)
     leases: LeaseView = field(default_factory=LeaseBook)
 
 

@@ -1,8 +1,9 @@
 """ProxyDHCP beside a DHCP server that we do not own (PXE 2.1 section 2.2), and the boot server on port 4011.
 
 On port 67 a proxy answers a DISCOVER of a booting machine and nothing else: the address comes from the other
-server, so its offer has none, goes to everyone, and a REQUEST is not for us.  On port 4011 the machine, which has
-its address by then, asks for its boot file; that port changes no lease and obeys the same rules about who may boot.
+server, so its offer has none, goes to everyone, and a REQUEST is not for us, though it tells that there is another.
+On port 4011 the machine, which has its address by then, asks for its boot file; that port changes no lease and obeys
+the same rules about who may boot.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import replace
 
 from netboot.dhcp import bootinfo
 from netboot.dhcp import options as opt
-from netboot.dhcp.bootinfo import PXE_BOOT_ITEM, Denial
+from netboot.dhcp.bootinfo import Denial
 from netboot.dhcp.decision import BOOT_PORT, Decision, Query, Reply, Silence
 from netboot.dhcp.identify import PXE_CLASS
 from netboot.dhcp.message import MessageType
+from netboot.dhcp.pxe import BOOT_ITEM, LOCAL_TYPE, OUR_TYPE, telling_of
 from netboot.dhcp.reply import compose
 from netboot.model.event import EventKind
 
@@ -23,6 +25,8 @@ _CREDENTIALS = 0x8000  # layer bit 15 of 43.71: the client wants security materi
 
 def answer_proxy(query: Query) -> Decision:
     """The proxy's offer, or silence."""
+    if query.message.type is MessageType.REQUEST:
+        return Silence(reason="the address is the other server's to lend", events=bootinfo.requested_events(query))
     if query.message.type is not MessageType.DISCOVER:
         return Silence(reason="a proxy answers DISCOVER alone on port 67")
     if query.asker is None:
@@ -31,12 +35,14 @@ def answer_proxy(query: Query) -> Decision:
     seen = bootinfo.discovery_events(query, name)
     if not isinstance(name, str):
         return Silence(reason=name.reason if name else "told to boot locally", events=seen)
-    message = compose(query, MessageType.OFFER, boot=bootinfo.proxy_info(query, name), broadcast=True)
-    offered = query.event(EventKind.OFFERED, boot_file=name)
+    telling = telling_of(query)
+    message = compose(query, MessageType.OFFER, boot=bootinfo.proxy_info(query, name, telling), broadcast=True)
+    offered = query.event(EventKind.OFFERED, boot_file=name, **(telling.details if telling else {}))
     return Reply(
         message=message,
         reason=f"offered {name} without an address",
         events=(*seen, offered, *bootinfo.script_events(query, name)),
+        delay_s=telling.delay_s if telling else 0.0,
     )
 
 
@@ -66,7 +72,7 @@ def answer_boot_server(query: Query) -> Decision:
 
 def _wrong_item(query: Query) -> str | None:
     vendor = opt.read_suboptions(query.message.options.get(opt.VENDOR.code, b""))
-    item = vendor.get(PXE_BOOT_ITEM)
+    item = vendor.get(BOOT_ITEM)
     if item is None:
         return None
     if len(item) != 4:
@@ -74,4 +80,4 @@ def _wrong_item(query: Query) -> str | None:
     kind, layer = int.from_bytes(item[:2], "big"), int.from_bytes(item[2:], "big")
     if layer & _CREDENTIALS:
         return "a request for credentials"
-    return f"boot item {kind} is not ours" if kind != 0 else None
+    return None if kind in (OUR_TYPE, LOCAL_TYPE) else f"boot item {kind} is not ours"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from netboot.config import Subnet
+from netboot.dhcp import bootinfo
 from netboot.dhcp import options as opt
 from netboot.dhcp.allocate import current_address, refusal
 from netboot.dhcp.decision import Decision, Query, Silence
@@ -41,7 +42,8 @@ def _selecting(query: Query, subnet: Subnet) -> Decision:
     claim = claim_of(query, subnet)
     wanted = opt.REQUESTED_ADDRESS.read(query.message.options)
     if not query.names_us:
-        return Silence(reason="the client took another server's offer", leases=drop_hold(claim))
+        events = bootinfo.requested_events(query)
+        return Silence(reason="the client took another server's offer", leases=drop_hold(claim), events=events)
     if wanted is None:
         return Silence(reason="the REQUEST names no address")
     if why_not := refusal(claim, wanted):

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from netboot.dhcp.batch import Batch, take, take_arp
 from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 _BATCH = 256
 # So many leases may wait for the one write that is under way; then we read no more until it has ended.
 _WAITING = 4096
+# So many answers may wait for firmware that wants them late; whoever asks for more of them gets them at once.
+_LATE = 256
 # What clients can provoke at will is told once a minute: a full pool, a packet that breaks us, a dead address.
 _REPEAT_S = 60.0
 
@@ -61,6 +64,7 @@ class DhcpServer:
         self._waiting = Batch()
         self._writing: asyncio.Task[None] | None = None
         self._told_at: dict[str, float] = {}
+        self._late: set[asyncio.TimerHandle] = set()
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -79,6 +83,9 @@ class DhcpServer:
             return
         link, self._link = self._link, None
         self._pause(link)
+        for timer in self._late:
+            timer.cancel()
+        self._late.clear()
         if self._writing is not None:
             await self._writing
         link.close()
@@ -158,6 +165,9 @@ class DhcpServer:
 
     def _send(self, link: Link, replies: Iterable[Outgoing]) -> None:
         for reply in replies:
+            if reply.delay_s and len(self._late) < _LATE:
+                self._send_late(link, reply)
+                continue
             try:
                 link.send(reply.payload, reply.to, source=reply.source, port=reply.port)
             except OSError as error:
@@ -167,6 +177,16 @@ class DhcpServer:
             if reply.probe is not None:
                 link.probe(reply.probe)
             self._tell(reply.events)
+
+    def _send_late(self, link: Link, reply: Outgoing) -> None:
+        """For firmware that is not ready for an answer at once."""
+
+        def send() -> None:
+            self._late.discard(timer)
+            self._send(link, [replace(reply, delay_s=0.0)])
+
+        timer = asyncio.get_running_loop().call_later(reply.delay_s, send)
+        self._late.add(timer)
 
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:

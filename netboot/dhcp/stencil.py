@@ -30,7 +30,9 @@ from netboot.model.mac import MacAddress
 from netboot.model.request import Firmware
 
 # The details of events: what depends on the kind, with the MAC in it or not, and what is a machine's own.
-_OF_KIND = frozenset(("firmware", "arch", "stage", "interface", "reason", "hint", "boot_file", "url"))
+_OF_KIND = frozenset(
+    ("firmware", "arch", "stage", "interface", "reason", "hint", "boot_file", "url", "strategy", "fingerprint")
+)
 _OF_MACHINE = frozenset(("address", "uuid"))
 _NOBODY = bytes(6)
 
@@ -113,7 +115,7 @@ def cut_stencil(request: Message, layout: Layout, policy: Policy, reply: Message
     is_relayed = bool(int(request.giaddr))
     straight = sent.to == Destination(reply.yiaddr, CLIENT_PORT, mac, answers_arp=False)
     is_usual_place = straight or sent.to.address in (EVERYONE, request.giaddr)
-    if sent.port != SERVER_PORT or not is_usual_place or relay.uses_source_port(request):
+    if sent.port != SERVER_PORT or sent.delay_s or not is_usual_place or relay.uses_source_port(request):
         return None
     if not all(_is_of_kind(each) for each in sent.events):
         return None

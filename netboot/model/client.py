@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 from netboot.model.loader import Loader, LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
+from netboot.model.strategy import Strategy
 
 
 class RootMode(StrEnum):
@@ -24,7 +25,8 @@ class Client:
     `image` is what it boots, None while nothing is assigned.  `profiles` are bundles of settings in the configuration,
     of which a later one wins over an earlier one, and what is said here wins over all: `loader` unless it is `auto`,
     `shell` if it is true, and `kernel_args` come after theirs.  `address` reserves an IPv4 address.
-    `shell` allows a root shell on its console when the root cannot be mounted.
+    `shell` allows a root shell on its console when the root cannot be mounted.  `strategy` is how its firmware is
+    told what to boot, None while that follows what machines of its make have taught.
     """
 
     mac: MacAddress
@@ -37,3 +39,4 @@ class Client:
     kernel_args: tuple[str, ...] = ()
     shell: bool = False
     created_at: float = 0.0
+    strategy: Strategy | None = None

@@ -26,10 +26,13 @@ class EventKind(StrEnum):
     ROOT_MOUNTED = "root-mounted"
     UP = "up"
 
+    REQUESTED = "requested"
     DENIED = "denied"
     REFUSED = "refused"
     LOADER_FAILED = "loader-failed"
     LOADER_LOOPS = "loader-loops"
+    STRATEGY_CHANGED = "strategy-changed"
+    STRATEGY_PROVEN = "strategy-proven"
     TRANSFER_FAILED = "transfer-failed"
     ROOT_RETRIED = "root-retried"
     ROOT_FAILED = "root-failed"

@@ -12,6 +12,7 @@ from netboot.store.events import EventRepository
 from netboot.store.leases import LeaseRepository
 from netboot.store.recorder import EventRecorder
 from netboot.store.settings import installation_secret
+from netboot.store.strategies import StrategyRepository
 
 __all__ = [
     "ClientDirectory",
@@ -20,6 +21,7 @@ __all__ = [
     "EventRecorder",
     "EventRepository",
     "LeaseRepository",
+    "StrategyRepository",
     "installation_secret",
     "open_database",
 ]

@@ -20,6 +20,7 @@ from netboot.model.client import Client, RootMode
 from netboot.model.loader import parse_loader
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef, parse_client_name
+from netboot.model.strategy import Strategy
 from netboot.store.database import reading, writing
 from netboot.store.schema import clients, revisions
 
@@ -174,6 +175,7 @@ def _row(client: Client) -> dict[str, Any]:
         "kernel_args": list(client.kernel_args),
         "shell": client.shell,
         "created_at": client.created_at,
+        "strategy": client.strategy.value if client.strategy else None,
     }
 
 
@@ -189,4 +191,5 @@ def _client(row: Row[Any]) -> Client:
         kernel_args=tuple(row.kernel_args),
         shell=row.shell,
         created_at=row.created_at,
+        strategy=Strategy(row.strategy) if row.strategy else None,
     )

@@ -44,6 +44,7 @@ clients = Table(
     Column("shell", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
     Column("profiles", JSON, nullable=False, server_default="[]"),
+    Column("strategy", String),
 )
 
 # One counter a table that others cache; every change to the table adds one to it in the same transaction.
@@ -89,6 +90,19 @@ events = Table(
     Index("events_of_client", "mac", "id"),
     Index("events_by_time", "at"),
     sqlite_autoincrement=True,
+)
+
+strategies = Table(
+    "strategies",
+    metadata,
+    Column("mode", String, primary_key=True),
+    Column("fingerprint", String, primary_key=True),
+    Column("strategy", String, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("worked_at", Double),
+    Column("proofs", JSON, nullable=False),
+    Column("rounds", Integer, nullable=False),
 )
 
 settings = Table(

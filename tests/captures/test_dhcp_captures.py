@@ -10,16 +10,22 @@ from pathlib import Path
 import pytest
 
 from netboot.config import DhcpMode
+from netboot.dhcp import options as opt
 from netboot.dhcp.answer import answer
 from netboot.dhcp.decision import Reply
 from netboot.dhcp.identify import NotBooting, identify
 from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.message import COOKIE, DecodeError, Message, MessageType, decode, encode
 from netboot.dhcp.network import policy_for
+from netboot.dhcp.pxe import vendor_field
+from netboot.model.client import Client
+from netboot.model.mac import MacAddress
+from netboot.model.names import VersionRef
 from netboot.model.request import Arch, BootRequest, Firmware, Stage
+from netboot.model.strategy import Strategy
 from tests.captures.files import datagrams, names, payloads
 from tests.captures.scapy_kit import scapy_fields, scapy_options
-from tests.dhcp_kit import NOW, SUBNET, UNICAST, Shelf, arrival, make_policy, reply, serve_by
+from tests.dhcp_kit import BOOT_PORT, NOW, SUBNET, UNICAST, Shelf, arrival, make_policy, reply, serve_by
 
 ELSEWHERE = replace(SUBNET, network=IPv4Network("192.168.0.0/24"), pool=(), router=None)
 
@@ -82,6 +88,36 @@ def test_the_placeholder_uuid_of_three_machines_does_not_join_them(captures: Pat
     assert len({each.options[97] for each in messages}) == 1
     policy = make_policy(unknown="image:debian")
     assert len({reply(each, policy).yiaddr for each in messages}) == 2
+
+
+def test_discovery_is_what_an_asrock_rom_was_seen_to_boot_by(captures: Path) -> None:
+    """Rule 2.25: the offer that it took, its question on port 4011, and ours beside them."""
+    asrock = captures / "public-pcap/netboot-nsec-asrock-bios-pxe.pcap"
+    seen = [message for message in map(decode, payloads(asrock)) if message.type is not None]
+    asked, theirs, question = seen[0], seen[1], seen[5]
+    client = Client(mac=known(asked), name="asrock", image=VersionRef("debian"), strategy=Strategy.DISCOVERY)
+    policy = make_policy(client, mode=DhcpMode.PROXY)
+    ours = reply(asked, policy)
+    took, told = (opt.read_suboptions(each.options[opt.VENDOR.code]) for each in (theirs, ours))
+    assert list(took) == list(told) == [6, 8, 9, 10]
+    assert [took[8][:3], took[9][:2], took[10][:1]] == [told[8][:3], told[9][:2], told[10][:1]]
+    assert (theirs.siaddr, theirs.file, theirs.options[60]) == (ours.siaddr, ours.file, ours.options[60])
+    assert told[8][3:] == policy.server.packed
+    assert told[6] == b"\x07"  # theirs has 3, which leaves servers that are not listed a chance
+    assert question.options[opt.VENDOR.code].hex() == "470480000000ff"
+    ack = reply(question, policy, by=BOOT_PORT)
+    assert (ack.options[opt.VENDOR.code], ack.file) == (question.options[opt.VENDOR.code], b"ipxe/undionly.kpxe")
+
+
+def test_a_pi_is_offered_what_it_was_seen_to_boot_by(captures: Path) -> None:
+    """Rule 2.31: dnsmasq's offer to a Raspberry Pi 4, whose option 43 ours has byte for byte."""
+    theirs = decode(read_hex(captures, "rpi4_frame2b_proxy_offer.eth.hex"))
+    assert vendor_field(Strategy.PI, Firmware.RASPBERRY_PI, IPv4Address("10.9.0.1")) == theirs.options[opt.VENDOR.code]
+
+
+def known(message: Message) -> MacAddress:
+    assert message.mac is not None
+    return message.mac
 
 
 def test_a_pad_before_the_message_type_is_read_over(captures: Path) -> None:

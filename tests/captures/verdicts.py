@@ -150,7 +150,7 @@ EXPECTED: Mapping[str, Verdicts] = {
         "OFFER: -, -": 2,
         "REQUEST: ACK, -": 1,
         "ACK: -, -": 2,
-        "REQUEST: -, -": 1,
+        "REQUEST: ACK, ACK": 1,
         "RRQ": 2,
     },
     "public-pcap/pcapplusplus-Dhcp1.pcap": {"OFFER: -, -": 1},

@@ -29,6 +29,7 @@ from netboot.errors import NotPermitted, Unavailable
 from netboot.model.event import Event
 from netboot.model.lease import Lease, Pool
 from netboot.model.mac import MacAddress
+from netboot.model.strategy import Strategy
 from tests.dhcp_kit import LAB, SYSTEM, UEFI, discover, holder, macs, make_policy, packet, selecting, serve_by
 
 SERVER = IPv4Address("127.0.0.1")
@@ -374,5 +375,26 @@ def test_no_option_of_a_plain_client_is_lost_on_the_way() -> None:
         async with serving() as stage:
             ack = await stage.relay.ask(selecting("127.0.1.5", SYSTEM, server=SERVER))
             assert {51, 53, 54, 58, 59, 1, 12, 82} <= set(ack.options)
+
+    run(scene())
+
+
+def test_an_answer_may_be_late() -> None:
+    """For firmware that is not ready for it at once; meanwhile others are answered, and stopping does not wait."""
+    late = replace(LAB, strategy=Strategy.PI_LATE)
+    policy = make_policy(late, server=SERVER, subnet=SUBNET, interface="lo")
+
+    async def scene() -> None:
+        async with serving(lambda: policy) as stage:
+            stage.relay.send(discover(UEFI))
+            stage.relay.send(discover(SYSTEM, mac=macs(1)[0]))
+            first = await stage.relay.receive()
+            assert first.mac == macs(1)[0]
+            assert [each.kind for each in stage.events] == []
+            second = await stage.relay.receive()
+            assert second.mac == LAB.mac
+            assert [each.kind.value for each in stage.events] == ["discovered", "offered"]
+            stage.relay.send(discover(UEFI))
+            await stage.relay.silence()
 
     run(scene())

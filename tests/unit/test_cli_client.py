@@ -36,13 +36,16 @@ def test_add_then_show(cli: Cli) -> None:
         "address": None,
         "kernel_args": [],
         "shell": False,
+        "strategy": None,
+        "told": None,
     }
 
 
 def test_every_option_of_add_is_recorded(cli: Cli) -> None:
     options = "--name k --image debian:1 --address 10.0.0.5 --loader grub --kernel-arg a=1 --kernel-arg b --shell"
-    added = cli.ok("client", "add", MAC, *options.split(), "--json").json
-    assert added == cli.ok("client", "show", MAC, "--json").json
+    added = cli.ok("client", "add", MAC, *options.split(), "--strategy", "plain", "--json").json
+    assert {**added, "told": None} == cli.ok("client", "show", MAC, "--json").json
+    assert added["strategy"] == "plain"
     assert (added["image"], added["address"], added["loader"]) == ("debian:1", "10.0.0.5", "grub")
     assert (added["kernel_args"], added["shell"]) == (["a=1", "b"], True)
 
@@ -72,6 +75,7 @@ REFUSED_ADDS = [
     ([OTHER, "--name", "x", "--loader", "lilo"], 2, "'lilo' is no loader", "name a family"),
     ([OTHER, "--name", "x", "--loader", "../x.efi"], 2, "cannot be the name of a loader", "folder of loaders"),
     ([OTHER, "--name", "x", "--profile", "A b"], 2, "cannot be a profile's name", "lower-case"),
+    ([OTHER, "--name", "x", "--strategy", "force"], 2, "'force' is no strategy", "auto, direct"),
     ([MAC, "--name", "x"], 4, "already client lab-01", "netboot client set lab-01"),
     ([OTHER, "--name", "lab-01"], 4, "belongs to the client with 52:54:00:00:00:01", "--name NEW"),
     ([OTHER, "--name", "x", "--address", "10.0.0.9"], 4, "reserved for client lab-01", "--address none"),
@@ -149,7 +153,7 @@ def test_set_that_is_refused_changes_nothing(cli: Cli) -> None:
 
 
 def test_remove_prints_the_way_back(cli: Cli) -> None:
-    words = "--name a --image debian:1 --address 10.0.0.5 --loader pxelinux --kernel-arg x=1 --kernel-arg y --shell"
+    words = "--name a --image debian:1 --address 10.0.0.5 --loader pxelinux --kernel-arg x=1 --strategy pi --shell"
     added = cli.ok("client", "add", MAC, *words.split(), "--json").json
     removed = cli.ok("client", "remove", "a").stdout.splitlines()
     assert removed[0] == f"removed client a ({MAC})"

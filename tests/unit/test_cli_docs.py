@@ -15,6 +15,8 @@ from netboot.cli import shapes
 from netboot.cli.explain import Explanation, explanation_shape
 from netboot.cli.main import app
 from netboot.cli.reference import commands, update
+from netboot.cli.telling import ClientTelling
+from netboot.config import DhcpMode
 from netboot.errors import NetbootError
 from netboot.lab.client import LabFirmware
 from netboot.lab.config import LabDhcp
@@ -25,6 +27,8 @@ from netboot.model.boot import Boot, Outcome, Verdict
 from netboot.model.client import Client
 from netboot.model.event import Event, EventKind
 from netboot.model.lease import Lease, LeaseState
+from netboot.model.request import Firmware
+from netboot.model.strategy import Fingerprint, Strategy
 from tests.kit import MAC, make_version
 
 PAGE = Path(__file__).parents[2] / "docs/cli.md"
@@ -33,6 +37,13 @@ EVENT = Event(at=1.0, kind=EventKind.UP, mac=MAC, id=1, boot=1)
 BOOT = Boot(id=1, mac=MAC, events=(EVENT,))
 VERDICT = Verdict(outcome=Outcome.UP, reached=EventKind.UP)
 LEASE = Lease(address=IPv4Address("10.0.0.1"), mac=MAC, state=LeaseState.ACTIVE, expires_at=0.0)
+TELLING = ClientTelling(
+    strategy=Strategy.DIRECT,
+    reason="",
+    mode=DhcpMode.OWN,
+    fingerprint=Fingerprint(Firmware.BIOS, 0, "52:54:00", ""),
+    lesson=None,
+)
 EXPLANATION = Explanation(whose="", kind="", result="", reason="", hint="", rows=())
 
 
@@ -57,6 +68,7 @@ def lab_shape() -> Any:
 
 SHAPES = {
     "Client": shapes.client_shape(Client(mac=MAC, name="a")),
+    "Telling": shapes.telling_shape(TELLING),
     "Explanation": explanation_shape(EXPLANATION),
     "Version": shapes.version_shape(make_version()),
     "Lease": shapes.lease_shape(LEASE, {}, now=0.0),

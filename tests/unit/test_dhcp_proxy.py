@@ -85,7 +85,7 @@ def test_the_offer_goes_through_a_relay() -> None:
     ("message", "why"),
     [
         (discover(SYSTEM), "booting machines"),
-        (selecting("10.9.0.100", BIOS), "DISCOVER alone"),
+        (selecting("10.9.0.100", BIOS), "other server's to lend"),
         (packet(MessageType.INFORM, BIOS), "DISCOVER alone"),
         (packet(MessageType.RELEASE, BIOS), "DISCOVER alone"),
     ],

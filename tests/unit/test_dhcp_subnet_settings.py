@@ -85,7 +85,7 @@ def test_the_policy_has_the_subnets_settings_and_the_links_mtu() -> None:
     place = place_of(config.interface[0], link, config)
     ledger = Ledger(Shelf(), [config.subnet[0].network])
     boot, nobody = make_policy().boot, cast(ClientDirectory, None)
-    policy = dhcp_policies(place, config, boot=boot, clients=nobody, ledger=ledger, http_port=8080).home
+    policy = dhcp_policies(place, config, boot=boot, clients=nobody, ledger=ledger, strategies={}, http_port=8080).home
     assert (policy.authoritative, policy.mtu) == (False, 1400)
     assert policy.subnet is not None
     assert policy.subnet.routes == ROUTED.routes

@@ -15,7 +15,14 @@ from sqlalchemy import Connection, Engine, Integer, String, column, inspect, sel
 from sqlalchemy.types import Double
 
 from netboot.errors import Unavailable
-from netboot.store.migrations import m0001_clients, m0002_leases, m0003_events, m0004_settings, m0005_profiles
+from netboot.store.migrations import (
+    m0001_clients,
+    m0002_leases,
+    m0003_events,
+    m0004_settings,
+    m0005_profiles,
+    m0006_strategies,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(3, "events", m0003_events.apply),
     Migration(4, "settings", m0004_settings.apply),
     Migration(5, "profiles", m0005_profiles.apply),
+    Migration(6, "strategies", m0006_strategies.apply),
 )
 
 _applied = table("migrations", column("number", Integer), column("name", String), column("applied_at", Double))
