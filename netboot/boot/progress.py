@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from netboot.boot.suspects import suspect
 from netboot.model.boot import Boot, Outcome, Verdict
 from netboot.model.event import Event, EventKind
 
@@ -160,7 +161,8 @@ def verdict(boot: Boot, *, now: float, patience: float = 1.0) -> Verdict:
     wait = _wait_after(boot.events, reached)
     if now - boot.last_at <= wait.limit_s * patience:
         return Verdict(outcome=Outcome.BOOTING, reached=reached, missing=wait.missing)
-    return Verdict(outcome=Outcome.STALLED, reached=reached, missing=wait.missing, cause=wait.cause, hint=wait.hint)
+    why = suspect(boot.events, reached) or wait
+    return Verdict(outcome=Outcome.STALLED, reached=reached, missing=wait.missing, cause=why.cause, hint=why.hint)
 
 
 def due_at(boot: Boot, *, patience: float = 1.0) -> float:

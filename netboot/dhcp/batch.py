@@ -14,7 +14,7 @@ from netboot.dhcp.decision import BOOT_PORT, Arrival, Reply
 from netboot.dhcp.destination import EVERYONE, Destination, destination
 from netboot.dhcp.frame import ArpSender
 from netboot.dhcp.ledger import Ledger
-from netboot.dhcp.message import Message, decode, encode
+from netboot.dhcp.message import Message, Op, decode, encode
 from netboot.dhcp.network import policy_for
 from netboot.dhcp.own import QUARANTINE_S
 from netboot.dhcp.packets import Outgoing, Packet
@@ -28,13 +28,15 @@ from netboot.model.lease import Lease, LeaseState
 class Batch:
     """What waits for `leases` to be durable: replies to send and events to tell.
 
-    `strangers` are addresses by which relays named networks that are none of ours.
+    `strangers` are addresses by which relays named networks that are none of ours.  `overheard` are replies of other
+    servers, that came by a relay, and who sent them.
     """
 
     leases: list[Lease] = field(default_factory=list)
     replies: list[Outgoing] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     strangers: list[IPv4Address] = field(default_factory=list)
+    overheard: list[tuple[IPv4Address, Message]] = field(default_factory=list)
 
 
 def take(
@@ -62,6 +64,9 @@ def _answered(
 ) -> tuple[tuple[Lease, ...], Outgoing | None]:
     """The leases that change and what is to be sent; a stencil is cut of it for others of the kind."""
     request = decode(packet.payload)
+    if request.op == Op.REPLY:
+        batch.overheard.append((packet.arrival.source[0], request))
+        return (), None
     policy = policy_for(request, packet.arrival, policies)
     if isinstance(policy, IPv4Address):
         batch.strangers.append(policy)

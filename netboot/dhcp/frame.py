@@ -15,6 +15,7 @@ _UDP = struct.Struct("!HHHH")
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 _PROTOCOL_UDP, _ARP_REQUEST = 17, 1
 _DONT_FRAGMENT, _TTL = 0x4000, 64
+_FRAGMENT = 0x3FFF  # an offset, or more to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,19 @@ def checksum(data: bytes) -> int:
 def arp_probe(hardware: bytes, address: IPv4Address) -> bytes:
     """Who has `address`?  Without a sender address, so that nobody's table learns a wrong one."""
     return _ARP.pack(1, 0x0800, 6, 4, _ARP_REQUEST, hardware, bytes(4), bytes(6), address.packed)
+
+
+def udp_datagram(packet: bytes) -> tuple[IPv4Address, bytes] | None:
+    """Who sent the datagram of an IPv4 packet, and what; None for all else, for fragments and for broken lengths."""
+    if len(packet) < _IP.size or packet[0] >> 4 != 4 or packet[9] != _PROTOCOL_UDP:
+        return None
+    size = (packet[0] & 15) * 4
+    if size < _IP.size or len(packet) < size + _UDP.size or int.from_bytes(packet[6:8], "big") & _FRAGMENT:
+        return None
+    length = _UDP.unpack_from(packet, size)[2]
+    if not _UDP.size <= length <= len(packet) - size:
+        return None
+    return IPv4Address(packet[12:16]), packet[size + _UDP.size : size + length]
 
 
 def arp_sender(packet: bytes) -> ArpSender | None:

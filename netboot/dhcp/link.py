@@ -11,14 +11,15 @@ import errno
 import logging
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from ipaddress import IPv4Address
 
 from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT, Arrival
 from netboot.dhcp.destination import EVERYONE, Destination
-from netboot.dhcp.frame import ArpSender, arp_probe, arp_sender, udp_packet
+from netboot.dhcp.frame import ArpSender, arp_probe, arp_sender, udp_datagram, udp_packet
 from netboot.dhcp.packets import Packet
+from netboot.dhcp.sieve import attach_sieve
 from netboot.errors import NetbootError, NotPermitted, Unavailable
 
 log = logging.getLogger(__name__)
@@ -54,8 +55,9 @@ class Link:
             }
             self._ip = _open_packet(interface, 0)
             self._arp = _open_packet(interface, _ETH_P_ARP) if self._ip else None
+            self._replies = _open_packet(interface, _ETH_P_IP, sieve=attach_sieve) if self._ip else None
             self._undo = undo.pop_all()
-        for raw in filter(None, (self._ip, self._arp)):
+        for raw in filter(None, (self._ip, self._arp, self._replies)):
             self._undo.enter_context(raw)
         self._bound = {port: int(sock.getsockname()[1]) for port, sock in self._udp.items()}
         if self._ip is None:
@@ -67,7 +69,7 @@ class Link:
     @property
     def sockets(self) -> list[socket.socket]:
         """What to wait on."""
-        return [*self._udp.values(), *filter(None, (self._arp,))]
+        return [*self._udp.values(), *filter(None, (self._arp, self._replies))]
 
     @property
     def port(self) -> int:
@@ -133,6 +135,16 @@ class Link:
             if where[2] != socket.PACKET_OUTGOING and (claim := arp_sender(packet)):
                 yield claim
 
+    def overheard(self, limit: int) -> Iterator[tuple[IPv4Address, bytes]]:
+        """What other DHCP servers said to clients here since the last call, and who; at most `limit` of it."""
+        for _ in range(limit if self._replies else 0):
+            try:
+                packet = self._replies.recv(_BUFFER) if self._replies else b""
+            except OSError:
+                return
+            if datagram := udp_datagram(packet):
+                yield datagram
+
 
 def _open_udp(interface: str, port: int, *, shared: bool) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -154,12 +166,16 @@ def _open_udp(interface: str, port: int, *, shared: bool) -> socket.socket:
     return sock
 
 
-def _open_packet(interface: str, protocol: int) -> socket.socket | None:
+def _open_packet(
+    interface: str, protocol: int, *, sieve: Callable[[socket.socket], None] | None = None
+) -> socket.socket | None:
     """A socket that leaves the Ethernet header to the kernel, so that VLAN devices work; None without the right."""
     try:
         sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
     except PermissionError:
         return None
+    if sieve is not None:
+        sieve(sock)  # before it is bound, so that nothing else ever gets in
     sock.bind((interface, protocol))
     return sock
 

@@ -11,15 +11,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
+from ipaddress import IPv4Address
 
+from netboot.dhcp import relay
 from netboot.dhcp.batch import Batch, take, take_arp
 from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT
 from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.link import Link
-from netboot.dhcp.message import DecodeError
+from netboot.dhcp.message import DecodeError, Message, decode
 from netboot.dhcp.packets import Outgoing
 from netboot.dhcp.policy import Policies
+from netboot.dhcp.rivals import Rivals, foreign_reply
 from netboot.dhcp.stencils import Stencils
 from netboot.errors import NetbootError
 from netboot.model.event import Event, EventKind
@@ -65,6 +69,7 @@ class DhcpServer:
         self._writing: asyncio.Task[None] | None = None
         self._told_at: dict[str, float] = {}
         self._late: set[asyncio.TimerHandle] = set()
+        self._rivals = Rivals()
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -134,7 +139,7 @@ class DhcpServer:
         now, batch = self._clock(), self._waiting
         policies = self._policies()
         if policies is None:
-            for _ in link.receive(_BATCH):
+            for _ in (*link.receive(_BATCH), *link.overheard(_BATCH)):
                 pass  # or the sockets would stay readable for ever
             return
         self._stencils.refresh(policies, now)
@@ -154,6 +159,25 @@ class DhcpServer:
             self._tell(batch.events)
             batch.events.clear()
         self._tell_strangers(batch)
+        for source, payload in link.overheard(_BATCH):
+            with suppress(DecodeError):
+                batch.overheard.append((source, decode(payload)))
+        for source, message in batch.overheard:
+            self._overhear(message, source, policies, now)
+        batch.overheard.clear()
+
+    def _overhear(self, message: Message, source: IPv4Address, policies: Policies, now: float) -> None:
+        """Note what another server said.  What is news of it goes to the log, too."""
+        link = relay.link_address(message)
+        policy = (policies.networks.find(link) if link is not None else None) or policies.home
+        heard = foreign_reply(message, source, policy)
+        for event in self._rivals.hear(heard, policy, now) if heard else ():
+            if event.mac is None:
+                said = event.details
+                what = said.get("sent") or f"the address {said.get('address')}"
+                words = "%s: another DHCP server, %s, sends %s: %s"
+                log.warning(words, self._interface, said["server"], what, said["meaning"])
+            self._record(event)
 
     def _policies(self) -> Policies | None:
         try:
@@ -194,6 +218,8 @@ class DhcpServer:
                 if not self._is_news(f"{event.kind} {event.details.get('network')}"):
                     continue
                 log.warning("%s: %s", self._interface, event.details.get("reason"))
+            elif event.kind is EventKind.DISCOVERED and event.mac is not None:
+                self._rivals.note(event.mac, event.at)
             self._record(event)
 
     def _tell_strangers(self, batch: Batch) -> None:

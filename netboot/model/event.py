@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     ROOT_MOUNTED = "root-mounted"
     UP = "up"
 
+    ADDRESS_OFFERED = "address-offered"
     REQUESTED = "requested"
     DENIED = "denied"
     REFUSED = "refused"
@@ -39,6 +40,8 @@ class EventKind(StrEnum):
     DECLINED = "declined"
     RELEASED = "released"
     POOL_EXHAUSTED = "pool-exhausted"
+    FOREIGN_BOOT_SERVER = "foreign-boot-server"
+    FOREIGN_DHCP_SERVER = "foreign-dhcp-server"
     SERVER_STARTED = "server-started"
     SERVER_RELOADED = "server-reloaded"
     SERVER_STOPPED = "server-stopped"

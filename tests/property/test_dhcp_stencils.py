@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netboot.config import DhcpMode
 from netboot.dhcp.batch import take
 from netboot.dhcp.leases import LeaseBook
 from netboot.dhcp.message import ZERO, Message, encode
@@ -15,6 +16,8 @@ from netboot.dhcp.packets import Outgoing, Packet
 from netboot.dhcp.policy import Policy
 from netboot.dhcp.stencils import Stencils
 from netboot.model.mac import MacAddress
+from netboot.model.request import Firmware
+from netboot.model.strategy import Fingerprint, Strategy
 from tests.dhcp_kit import (
     BIOS,
     IPXE,
@@ -36,10 +39,17 @@ from tests.dhcp_kit import (
 UBOOT = {**BIOS, 60: b"U-Boot.armv8", 93: b"\0\x16"}
 SHORT = {60: b"PXEClient:Arch:00007:UNDI:003016"}
 A_PI = MacAddress(bytes.fromhex("dca632000001"))
+OF_ANOTHER_MAKE = MacAddress(bytes.fromhex("001b21000001"))
+# What one make of each family taught; the same firmware on cards of another maker is told otherwise.
+TAUGHT = {
+    (DhcpMode.OWN, Fingerprint.of(family, arch, OF_ANOTHER_MAKE.octets[:3], asker[60])): Strategy.DISCOVERY
+    for family, arch, asker in ((Firmware.BIOS, 0, BIOS), (Firmware.UEFI, 7, UEFI))
+}
 # The first bytes of `file`, where option 52 may have moved options: PADs, or an option 55.
 OVERFLOWN, OVERFLOWS = slice(108, 112), (bytes(4), b"\x37\1\3\xff")
 POLICIES = (
     make_policy(LAB, RESERVED, unknown="image:debian"),
+    make_policy(LAB, RESERVED, unknown="image:debian", strategies=TAUGHT),
     make_policy(LAB, RESERVED, unknown="menu"),
     make_policy(LAB, RESERVED, unknown="nothing"),
     replace(make_policy(LAB, RESERVED), subnet=None),
@@ -95,7 +105,7 @@ def makes(draw: st.DrawFn) -> Make:
 @st.composite
 def packets(draw: st.DrawFn, make: Make) -> Packet:
     """What one machine of the make sends."""
-    mac = draw(st.sampled_from((*macs(6), LAB.mac, RESERVED.mac, A_PI)))
+    mac = draw(st.sampled_from((*macs(6), OF_ANOTHER_MAKE, LAB.mac, RESERVED.mac, A_PI)))
     options = {**make.message.options, **{code: draw(st.sampled_from(values)) for code, values in make.marks.items()}}
     message = replace(
         make.message,
