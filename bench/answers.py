@@ -23,7 +23,8 @@ from bench.servers import make_files, netboot_config, publish
 from netboot.boot.choose import BootPolicy
 from netboot.boot.loaderfiles import LoaderFiles
 from netboot.config import parse_config
-from netboot.daemon.policies import Place, dhcp_policies
+from netboot.daemon.places import Place
+from netboot.daemon.policies import dhcp_policies
 from netboot.dhcp.batch import Batch, take
 from netboot.dhcp.decision import Arrival
 from netboot.dhcp.ledger import Ledger
@@ -89,7 +90,6 @@ def daemon(*, stencils: bool) -> Iterator[Daemon]:
             index=1,
             address=IPv4Address(SERVER),
             other_addresses=frozenset(),
-            subnet=subnet,
         )
         boot = BootPolicy.of(
             config, clients=clients, versions=ImageStore(home / "images"), loaders=LoaderFiles(), secret=b"s"

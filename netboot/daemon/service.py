@@ -9,20 +9,24 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from enum import Enum, auto
 from pathlib import Path
 
 from netboot.boot.loaderfiles import loader_files, named_loaders
 from netboot.boot.script import Renderer
 from netboot.config import Config, load_config
 from netboot.config.paths import DataDir, templates_dir
+from netboot.daemon.attendance import Attendance
 from netboot.daemon.parts import Parts, open_parts
-from netboot.daemon.policies import Place, check_reservations, place_of, served_networks, shadowed_reservations
+from netboot.daemon.places import Survey, survey
+from netboot.daemon.policies import served_networks, shadowed_reservations
 from netboot.daemon.site import Settings, Site
-from netboot.errors import Conflict, InvalidInput, NetbootError, NotPermitted, Unavailable
+from netboot.daemon.sites import Sites
+from netboot.errors import Conflict, NetbootError, NotPermitted, Unavailable
 from netboot.model.event import Detail, Event, EventKind
-from netboot.system.links import Links
+from netboot.system.linknews import LinkNews
 from netboot.system.notify import Notifier
 
 log = logging.getLogger(__name__)
@@ -30,6 +34,8 @@ log = logging.getLogger(__name__)
 _KEEP_UP_S = 5.0
 _PRUNE_S = 3600.0
 _DAY_S = 86400.0
+_SETTLE_S = 0.2
+_RETRY_S = 5.0
 
 # What is bound or opened once; a change of these waits for a restart.
 _FIXED = ("data_dir", "database", "http", "tftp", "exports")
@@ -38,28 +44,23 @@ _FIXED = ("data_dir", "database", "http", "tftp", "exports")
 def serve(config_file: Path, *, data_dir: Path | None = None) -> int:
     """Run until SIGTERM or SIGINT; the exit status.
 
-    Raises `NetbootError` when it cannot start: a file with an error, a port that is taken, an interface that is
-    missing, a right that is lacking.
+    Raises `NetbootError` when it cannot start: a file with an error, a port that is taken, no interface that could be
+    served, a right that is lacking.
     """
     _log_to_stderr()
     config = load_config(config_file)
     data = DataDir.find(data_dir, config.data_dir)
-    places = find_places(config)
+    found = survey(config).check()
     with _claimed(data), open_parts(config, data) as parts:
-        return asyncio.run(Service(config_file, config, parts, data).run(places))
+        return asyncio.run(Service(config_file, config, parts, data).run(found))
 
 
-def find_places(config: Config) -> tuple[Place, ...]:
-    """Where to serve.  Raises `InvalidInput` for a file that names no interface: we never pick one ourselves."""
-    if not config.interface:
-        raise InvalidInput(
-            "the configuration names no interface, and none is ever served unasked",
-            hint='add one: [[interface]] with name = "eth1" and dhcp = "own" or "proxy"',
-        )
-    with Links() as links:
-        host = [address.ip for link in links.list() for address in link.addresses if not address.ip.is_loopback]
-        check_reservations(config, host)
-        return tuple(place_of(each, links.get(each.name), config, host=host) for each in config.interface)
+class Wish(Enum):
+    """What wakes the daemon."""
+
+    STOP = auto()
+    RELOAD = auto()
+    LOOK = auto()  # for interfaces that came, went or changed
 
 
 class Service:
@@ -71,24 +72,25 @@ class Service:
         self._data = data
         self._started_with = config
         self._settings = self._read(config)
-        self._sites: dict[str, Site] = {}
+        self._sites = Sites(lambda place: Site(place, parts, lambda: self._settings))
+        self._attendance = Attendance(self._record)
         self._notifier = Notifier()
-        self._stop = asyncio.Event()
-        self._reload = asyncio.Event()
+        self._wishes: set[Wish] = set()
+        self._woken = asyncio.Event()
 
-    async def run(self, places: Sequence[Place]) -> int:
+    async def run(self, found: Survey) -> int:
         with ExitStack() as handlers:
-            self._handle_signals(handlers)
+            self._listen(handlers)
             await asyncio.to_thread(self._parts.make_exports_ready, self._settings.boot)
             await self._parts.ledger.load()
             try:
-                for place in places:
-                    await self._open(place)
+                await self._sites.open(found.places)
+                self._attendance.begin(found, self._sites.summaries())
                 self._ready(EventKind.SERVER_STARTED)
                 await self._serve()
             finally:
                 self._notifier.stopping()
-                await self._close_all()
+                await self._sites.close()
             self._record(EventKind.SERVER_STOPPED)
         return 0
 
@@ -97,18 +99,35 @@ class Service:
             asyncio.create_task(_repeat(self._keep_up, every_s=_KEEP_UP_S)),
             asyncio.create_task(_repeat(self._prune, every_s=_PRUNE_S)),
         ]
-        stop = asyncio.create_task(self._stop.wait())
         try:
-            while not stop.done():
-                reload = asyncio.create_task(self._reload.wait())
-                await asyncio.wait({stop, reload}, return_when=asyncio.FIRST_COMPLETED)
-                reload.cancel()
-                if self._reload.is_set() and not stop.done():
-                    self._reload.clear()
+            while Wish.STOP not in self._wishes:
+                await self._woken.wait()
+                self._woken.clear()
+                if Wish.RELOAD in self._wishes:
+                    self._wishes -= {Wish.RELOAD}
                     await self._do_reload()
+                elif Wish.LOOK in self._wishes:
+                    await self._look_again()
         finally:
-            for task in (*chores, stop):
+            for task in chores:
                 task.cancel()
+
+    def _wish(self, wish: Wish) -> None:
+        self._wishes.add(wish)
+        self._woken.set()
+
+    async def _look_again(self) -> None:
+        """Follow the interfaces.  One change is many messages, and the address comes after the link."""
+        await asyncio.sleep(_SETTLE_S)
+        self._wishes -= {Wish.LOOK}
+        try:
+            found = await asyncio.to_thread(survey, self._settings.config)
+        except Exception:
+            log.exception("the interfaces cannot be read")
+            asyncio.get_running_loop().call_later(_RETRY_S, self._wish, Wish.LOOK)
+            return
+        await self._follow(found)
+        self._notifier.ready(f"serving {self._served}")
 
     async def _do_reload(self) -> None:
         """Read the file again.  One with an error changes nothing; an interface that fails leaves the others alone."""
@@ -116,7 +135,7 @@ class Service:
         try:
             config = load_config(self._config_file)
             # In a thread, since netlink's library runs a loop of its own and refuses to within another.
-            places = await asyncio.to_thread(find_places, config)
+            found = (await asyncio.to_thread(survey, config)).check()
             settings = self._read(config)
         except NetbootError as error:
             log.error("not reloaded, all stays as it was: %s", error)
@@ -127,7 +146,7 @@ class Service:
         self._settings = settings
         self._parts.ledger.serve(served_networks(config))
         await self._serve_networks(config)
-        await self._follow(places)
+        await self._follow(found)
         self._ready(EventKind.SERVER_RELOADED)
 
     async def _serve_networks(self, config: Config) -> None:
@@ -136,32 +155,15 @@ class Service:
         except NetbootError as error:
             log.error("images are exported to the networks of before: %s", error)
 
-    async def _follow(self, places: Sequence[Place]) -> None:
-        """Stop, start and move sites until they are where the file says."""
-        wanted = {place.interface.name: place for place in places}
-        for name, site in list(self._sites.items()):
-            place = wanted.get(name)
-            if place is None or (place.address, place.index) != (site.place.address, site.place.index):
-                del self._sites[name]
-                await site.stop()
-        for name, place in wanted.items():
-            try:
-                if name in self._sites:
-                    await self._sites[name].move(place)
-                else:
-                    await self._open(place)
-            except NetbootError as error:
-                log.error("%s is not served: %s", name, error)
+    async def _follow(self, found: Survey) -> None:
+        failed = await self._sites.follow(found.places)
+        self._attendance.take(found, failed, self._sites.summaries())
+        if failed:
+            asyncio.get_running_loop().call_later(_RETRY_S, self._wish, Wish.LOOK)
 
-    async def _open(self, place: Place) -> None:
-        site = Site(place, self._parts, lambda: self._settings)
-        await site.start()
-        self._sites[place.interface.name] = site
-
-    async def _close_all(self) -> None:
-        for site in reversed(list(self._sites.values())):
-            await site.stop()
-        self._sites.clear()
+    @property
+    def _served(self) -> str:
+        return ", ".join(self._sites.summaries().values()) or "no interface"
 
     def _read(self, config: Config) -> Settings:
         loaders = loader_files(config, self._data)
@@ -174,7 +176,7 @@ class Service:
         )
 
     def _ready(self, kind: EventKind) -> None:
-        served = ", ".join(site.summary for site in self._sites.values())
+        served = self._served
         log.info("serving %s; images by %s", served, self._parts.exporter.backend_name)
         named = named_loaders(self._settings.config, (each.loader for each in self._parts.clients.list()))
         for name, remedy in self._settings.loaders.missing(named).items():
@@ -197,15 +199,20 @@ class Service:
         keep_s = self._settings.config.events.keep_days * _DAY_S
         self._parts.events.prune(time.time() - keep_s)
 
-    def _handle_signals(self, handlers: ExitStack) -> None:
+    def _listen(self, handlers: ExitStack) -> None:
+        """To signals, and to the kernel's news of interfaces."""
         loop = asyncio.get_running_loop()
-        for number, event in (
-            (signal.SIGTERM, self._stop),
-            (signal.SIGINT, self._stop),
-            (signal.SIGHUP, self._reload),
-        ):
-            loop.add_signal_handler(number, event.set)
+        wishes = {signal.SIGTERM: Wish.STOP, signal.SIGINT: Wish.STOP, signal.SIGHUP: Wish.RELOAD}
+        for number, wish in wishes.items():
+            loop.add_signal_handler(number, self._wish, wish)
             handlers.callback(loop.remove_signal_handler, number)
+        news = handlers.enter_context(LinkNews())
+        loop.add_reader(news, self._hear, news)
+        handlers.callback(loop.remove_reader, news)
+
+    def _hear(self, news: LinkNews) -> None:
+        news.drain()
+        self._wish(Wish.LOOK)
 
 
 def changed_fixed(before: Config, after: Config) -> tuple[str, ...]:

@@ -14,7 +14,8 @@ from netboot.boot.loaderfiles import LoaderFiles
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind
 from netboot.config import Config, DhcpMode, TftpSettings
 from netboot.daemon.parts import Parts
-from netboot.daemon.policies import Place, dhcp_policies
+from netboot.daemon.places import Place
+from netboot.daemon.policies import dhcp_policies
 from netboot.dhcp.policy import Policies
 from netboot.dhcp.server import DhcpServer
 from netboot.model.image import Version
@@ -78,7 +79,8 @@ class Site:
 
     async def move(self, place: Place) -> None:
         """Serve the same address by other rules.  DHCP starts anew when these ask for other sockets."""
-        self.place = place
+        if place != self.place:
+            self.place = place
         policies = self._dhcp_policies()
         if self._dhcp is not None and (_is_off(policies) or policies.shares_port is not self._dhcp_shares_port):
             await self._stop_dhcp()

@@ -45,6 +45,8 @@ class EventKind(StrEnum):
     SERVER_STARTED = "server-started"
     SERVER_RELOADED = "server-reloaded"
     SERVER_STOPPED = "server-stopped"
+    INTERFACE_SERVED = "interface-served"
+    INTERFACE_LOST = "interface-lost"
     EVENTS_DROPPED = "events-dropped"
 
 

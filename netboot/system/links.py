@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Interface
 from pathlib import Path
@@ -17,11 +17,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from pyroute2 import IPRoute, NetNS, netns  # type: ignore[import-untyped]
-from pyroute2.netlink.exceptions import NetlinkError  # type: ignore[import-untyped]
+from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError  # type: ignore[import-untyped]
 
 from netboot.errors import Conflict, NetbootError, NotPermitted, Unavailable
 
 IFF_UP = 0x1
+_TRIES = 5
 
 # Where `ip netns` and pyroute2 keep named namespaces.
 NAMESPACES = Path("/run/netns")
@@ -63,7 +64,13 @@ class Links:
         return tuple(each.get("ifname") for each in self._route.get_links())
 
     def list(self) -> tuple[Link, ...]:
-        """Every interface, the loopback among them."""
+        """Every interface, the loopback among them, as they were at one moment."""
+        for _ in range(_TRIES):
+            with suppress(NetlinkDumpInterrupted):  # something changed while it was told
+                return self._list()
+        raise Unavailable("the interfaces change too fast to be read", hint="see what changes them: ip monitor")
+
+    def _list(self) -> tuple[Link, ...]:
         addresses: dict[int, list[IPv4Interface]] = {}
         for each in self._route.get_addr(family=_AF_INET):
             addresses.setdefault(each["index"], []).append(_address(each))

@@ -29,11 +29,13 @@ BRIDGE = "br0"
 HOOK = Path(__file__).with_name("dhcp_hook.sh")
 
 
-def make_wire() -> None:
+def make_wire(bridge: str = BRIDGE, *addresses: str) -> None:
+    """A switch that we stand at, with our addresses there; without any it is the network of tests.dhcp_kit."""
     with Links() as links:
-        links.add_bridge(BRIDGE)
-        links.add_address(BRIDGE, IPv4Interface(f"{SERVER}/24"))
-        links.set_up(BRIDGE)
+        links.add_bridge(bridge)
+        for address in addresses or (f"{SERVER}/24",):
+            links.add_address(bridge, IPv4Interface(address))
+        links.set_up(bridge)
 
 
 def wait_for(ask: Callable[[], T | None], what: str, *, limit_s: float = 20.0) -> T:
@@ -93,12 +95,12 @@ class Guest:
         return done.stdout + done.stderr
 
 
-def plug_in(name: str, mac: MacAddress) -> Guest:
+def plug_in(name: str, mac: MacAddress, bridge: str = BRIDGE) -> Guest:
     create_namespace(name)
     guest = Guest(name)
     with Links() as links:
         links.add_veth(f"{name}-port", peer="eth0", peer_namespace=name)
-        links.attach(f"{name}-port", bridge=BRIDGE)
+        links.attach(f"{name}-port", bridge=bridge)
         links.set_up(f"{name}-port")
     run(guest.argv("ip", "link", "set", "eth0", "address", str(mac), "up"))
     return guest

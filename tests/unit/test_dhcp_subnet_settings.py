@@ -10,7 +10,8 @@ import pytest
 
 from netboot.config import DhcpMode, Subnet
 from netboot.config.reader import parse_config
-from netboot.daemon.policies import dhcp_policies, place_of
+from netboot.daemon.places import survey_of
+from netboot.daemon.policies import dhcp_policies
 from netboot.dhcp import options as opt
 from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.message import MessageType, decode, encode
@@ -81,21 +82,13 @@ def test_the_policy_has_the_subnets_settings_and_the_links_mtu() -> None:
         '[[interface]]\nname = "br0"\ndhcp = "own"\n[[subnet]]\nnetwork = "10.9.0.0/24"\nauthoritative = false\n'
         'routes = ["10.20.0.0/16 via 10.9.0.253"]\n'
     )
-    link = Link(index=2, name="br0", mac=bytes(6), up=True, mtu=1400, addresses=OWN)
-    place = place_of(config.interface[0], link, config)
+    (place,) = survey_of(config, [Link(index=2, name="br0", mac=bytes(6), up=True, mtu=1400, addresses=OWN)]).places
     ledger = Ledger(Shelf(), [config.subnet[0].network])
     boot, nobody = make_policy().boot, cast(ClientDirectory, None)
     policy = dhcp_policies(place, config, boot=boot, clients=nobody, ledger=ledger, strategies={}, http_port=8080).home
     assert (policy.authoritative, policy.mtu) == (False, 1400)
     assert policy.subnet is not None
     assert policy.subnet.routes == ROUTED.routes
-
-
-def test_an_interface_that_is_down_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    config = parse_config('[[interface]]\nname = "br0"\n[[subnet]]\nnetwork = "10.9.0.0/24"')
-    link = Link(index=2, name="br0", mac=bytes(6), up=False, mtu=1500, addresses=OWN)
-    place_of(config.interface[0], link, config)
-    assert "ip link set br0 up" in caplog.text
 
 
 @pytest.mark.parametrize(
