@@ -13,6 +13,7 @@ from netboot.system.commands import run
 from tests.dhcp_kit import LAB
 from tests.kit import OTHER_MAC
 from tests.lab.dhcp_wire import HOOK, Daemon, Guest, make_wire, plug_in, wait_for
+from tests.lab.system_clients import network_manager, networkd
 
 pytestmark = pytest.mark.walls
 
@@ -62,24 +63,41 @@ def test_udhcpc_gets_renews_and_releases_its_lease(daemon: Daemon, guest: Guest,
     assert guest.address() == address
 
 
+def ipconfig(guest: Guest) -> None:
+    """The client of Debian's initramfs."""
+    run(guest.argv("/usr/lib/klibc/bin/ipconfig", "-t", "15", "-c", "dhcp", "-d", "eth0"))
+
+
 def test_one_card_keeps_one_address_over_all_clients(daemon: Daemon, guest: Guest, tmp_path: Path) -> None:
-    seen = set()
-    guest.udhcpc("-C")  # no client identifier, as firmware
-    seen.add(guest.address())
-    guest.forget_address()
-    guest.udhcpc("-V", "PXEClient:Arch:00007:UNDI:003016")
-    seen.add(guest.address())
-    guest.forget_address()
+    """From firmware to the running system, whichever that is: no identifier, the MAC, a name, a DUID."""
+    seen = []
+
+    def note() -> None:
+        seen.append(guest.address())
+        guest.forget_address()
+
+    guest.udhcpc("-C", "-V", "PXEClient:Arch:00007:UNDI:003016")
+    note()
+    guest.udhcpc("-V", "PXEClient:Arch:00007:UNDI:003016", "-x", f"0x4d:{b'iPXE'.hex()}")
+    note()
+    ipconfig(guest)
+    note()
+    guest.udhcpc()
+    note()
     dhclient(guest, tmp_path)
-    seen.add(guest.address())
-    dhclient_pid = int((tmp_path / "pid").read_text(encoding="ascii"))
-    run(["kill", str(dhclient_pid)])
-    guest.forget_address()
+    run(["kill", (tmp_path / "pid").read_text(encoding="ascii").strip()])
+    note()
     assert "leased" in dhcpcd(guest)
-    seen.add(guest.address())
-    assert len(seen) == 1
-    assert seen != {None}
-    assert len({each["address"] for each in daemon.events("acked")}) == 1
+    note()
+    for client in (networkd, network_manager):
+        with client(guest, tmp_path / client.__name__) as machine:
+            machine.address()
+            machine.child.signal(signal.SIGKILL)  # it gives nothing back
+            note()
+    assert len(seen) == 8
+    assert len(set(seen)) == 1
+    assert {each["address"] for each in daemon.events("acked")} == set(seen)
+    assert not daemon.events("refused")
 
 
 def test_dhclient_reboots_into_its_lease_and_releases_it(daemon: Daemon, guest: Guest, tmp_path: Path) -> None:
