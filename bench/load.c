@@ -23,6 +23,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,12 +171,15 @@ static void watch(struct job *job, uint32_t events)
 static void open_socket(struct job *job, int type)
 {
     struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(job->address) };
-    int size = 1 << 20;
+    int size = 1 << 20, one = 1;
     job->fd = socket(AF_INET, type | SOCK_NONBLOCK, 0);
     if (job->fd < 0)
         die("socket");
-    if (type == SOCK_DGRAM)
+    if (type == SOCK_DGRAM) {
         setsockopt(job->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+        /* What a server sends in one piece may come in one piece, whoever it is: else cutting it up is what is measured. */
+        setsockopt(job->fd, IPPROTO_UDP, UDP_GRO, &one, sizeof one);
+    }
     if (bind(job->fd, (struct sockaddr *)&from, sizeof from))
         die("bind");
 }
@@ -327,48 +331,76 @@ static int oack_window(const unsigned char *at, const unsigned char *end)
     return 1;
 }
 
+/* One packet; `at[size]` may be written.  Whether the job goes on with its phase. */
+static int tftp_take(struct job *job, unsigned char *at, ssize_t size)
+{
+    if (size < 4 || lost())
+        return 1;
+    if (at[1] == 5) {
+        at[size] = 0;
+        fprintf(stderr, "TFTP error %d: %s\n", at[3], at + 4);
+        finish(job, 0);
+        return 0;
+    }
+    if (at[1] == 6) {
+        job->left = oack_window(at + 2, at + size);
+        if (job->block == 0)
+            tftp_ack(job);
+    } else if (at[1] == 3) {
+        if ((uint32_t)(at[2] << 8 | at[3]) != ((job->block + 1) & 0xffff)) {
+            if (job->left > 1 && !job->gap_told) {
+                job->gap_told = 1;
+                tftp_ack(job);
+            }
+            return 1;
+        }
+        job->block++;
+        job->since_ack++;
+        job->gap_told = job->tries = 0;
+        bytes += size - 4;
+        if (size - 4 < blksize) {
+            tftp_ack(job);
+            next_phase(job);
+            return 0;
+        }
+        if (job->since_ack >= job->left)
+            tftp_ack(job);
+    }
+    return 1;
+}
+
+/* How long each packet is of those that came in one piece (UDP_GRO), `all` when it is one. */
+static ssize_t segment_bytes(struct msghdr *message, ssize_t all)
+{
+    for (struct cmsghdr *each = CMSG_FIRSTHDR(message); each; each = CMSG_NXTHDR(message, each))
+        if (each->cmsg_level == IPPROTO_UDP && each->cmsg_type == UDP_GRO) {
+            int size;
+            memcpy(&size, CMSG_DATA(each), sizeof size);
+            return size;
+        }
+    return all;
+}
+
 static void tftp_receive(struct job *job)
 {
-    int self_phase = job->phase, self_number = job->number;
-    while (job->phase == self_phase && job->number == self_number && job->fd >= 0) {
+    for (;;) {
         struct sockaddr_in from;
-        socklen_t length = sizeof from;
-        ssize_t size = recvfrom(job->fd, packet, 4 + 65464, 0, (struct sockaddr *)&from, &length);
+        char control[64];
+        struct iovec room = { packet, PACKET_MAX - 1 };
+        struct msghdr message = { .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &room, .msg_iovlen = 1,
+                                  .msg_control = control, .msg_controllen = sizeof control };
+        ssize_t size = recvmsg(job->fd, &message, 0), each;
         if (size < 0)
             return;
-        if (size < 4 || lost())
-            continue;
         if (!job->connected) {
-            if (connect(job->fd, (struct sockaddr *)&from, length))
+            if (connect(job->fd, (struct sockaddr *)&from, sizeof from))
                 die("connect");
             job->connected = 1;
         }
-        packet[size] = 0;
-        if (packet[1] == 5) {
-            fprintf(stderr, "TFTP error %d: %s\n", packet[3], packet + 4);
-            finish(job, 0);
-        } else if (packet[1] == 6) {
-            job->left = oack_window(packet + 2, packet + size);
-            if (job->block == 0)
-                tftp_ack(job);
-        } else if (packet[1] == 3) {
-            if ((uint32_t)(packet[2] << 8 | packet[3]) != ((job->block + 1) & 0xffff)) {
-                if (job->left > 1 && !job->gap_told) {
-                    job->gap_told = 1;
-                    tftp_ack(job);
-                }
-                continue;
-            }
-            job->block++;
-            job->since_ack++;
-            job->gap_told = job->tries = 0;
-            bytes += size - 4;
-            if (size - 4 < blksize) {
-                tftp_ack(job);
-                next_phase(job);
-            } else if (job->since_ack >= job->left)
-                tftp_ack(job);
-        }
+        each = segment_bytes(&message, size);
+        for (ssize_t at = 0; at < size; at += each)
+            if (!tftp_take(job, packet + at, size - at < each ? size - at : each))
+                return;
     }
 }
 

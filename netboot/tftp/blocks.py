@@ -6,8 +6,8 @@ call.  Chunks rather than whole files: the cache keeps within its bound even for
 
 from __future__ import annotations
 
+import random
 import struct
-from collections import OrderedDict
 from collections.abc import Hashable
 from typing import NamedTuple
 
@@ -40,12 +40,21 @@ def build(content: Content, blksize: int, first: int, end: int) -> Chunk:
     return Chunk(first, end, memoryview(b"".join(pieces)))
 
 
+_Key = tuple[Hashable, int, int]
+
+
 class PacketCache:
-    """The most recently used chunks, bounded in bytes."""
+    """Chunks that were sent, bounded in bytes.
+
+    The one that makes room is drawn by lot.  Files are read from end to end: when one is larger than the bound,
+    the chunk that was used longest ago is the very next to be wanted, and a cache that gives it up never hits.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._chunks: OrderedDict[tuple[Hashable, int, int], Chunk] = OrderedDict()
+        self._chunks: dict[_Key, Chunk] = {}
+        self._keys: list[_Key] = []
+        self._lot = random.Random(0)  # noqa: S311 - a choice, not a secret
         self.used_bytes = 0
 
     def chunk(self, content: Content, blksize: int, block: int) -> Chunk:
@@ -55,16 +64,22 @@ class PacketCache:
         index = (block - 1) // per_chunk
         key = (content.key, blksize, index)
         if (held := self._chunks.get(key)) is not None:
-            self._chunks.move_to_end(key)
             return held
         first = index * per_chunk + 1
         end = min(first + per_chunk, content.size // blksize + 2)
         return self._keep(key, build(content, blksize, first, end))
 
-    def _keep(self, key: tuple[Hashable, int, int], chunk: Chunk) -> Chunk:
-        self._chunks[key] = chunk
-        self.used_bytes += chunk.packets.nbytes
-        while self.used_bytes > self._max_bytes and self._chunks:
-            _, oldest = self._chunks.popitem(last=False)
-            self.used_bytes -= oldest.packets.nbytes
+    def _keep(self, key: _Key, chunk: Chunk) -> Chunk:
+        size = chunk.packets.nbytes
+        while self._keys and self.used_bytes + size > self._max_bytes:
+            self._give_up()
+        if size <= self._max_bytes:
+            self._chunks[key] = chunk
+            self._keys.append(key)
+            self.used_bytes += size
         return chunk
+
+    def _give_up(self) -> None:
+        drawn = self._lot.randrange(len(self._keys))
+        self._keys[drawn], self._keys[-1] = self._keys[-1], self._keys[drawn]
+        self.used_bytes -= self._chunks.pop(self._keys.pop()).packets.nbytes

@@ -10,7 +10,7 @@ import pytest
 
 from netboot.errors import InvalidInput, Unavailable
 from netboot.model.event import EventKind
-from netboot.tftp.blocks import PacketCache, build
+from netboot.tftp.blocks import Chunk, PacketCache, build
 from netboot.tftp.content import NETASCII_MAX_BYTES, BootFile, Content, Meaning, Missing, OpenFiles, as_netascii
 from netboot.tftp.events import TransferEvent, TransferKind, boot_event
 from netboot.tftp.limits import TftpLimits, ignored
@@ -127,6 +127,22 @@ def test_the_cache_keeps_within_its_bound_and_shares() -> None:
         cache.chunk(content, 1024, block)
         assert cache.used_bytes <= 300_000
     assert cache.chunk(content, 1024, 1) == first
+
+
+def test_of_a_file_larger_than_the_bound_a_part_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read from end to end, again and again: giving up what was used longest ago would never find anything."""
+    content, cache = Content(bytes(1_500_000), 1_500_000), PacketCache(1_000_000)
+    built: list[int] = []
+
+    def counted(content: Content, blksize: int, first: int, end: int) -> Chunk:
+        built.append(first)
+        return build(content, blksize, first, end)
+
+    monkeypatch.setattr("netboot.tftp.blocks.build", counted)
+    asked = [block for _ in range(10) for block in range(1, 1_500_000 // 1024, 64)]
+    for block in asked:
+        cache.chunk(content, 1024, block)
+    assert len(set(built)) < len(built) < len(asked) // 2
 
 
 def test_a_thousand_clients_of_a_file_hold_one_descriptor(tmp_path: Path) -> None:
