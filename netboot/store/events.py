@@ -7,8 +7,8 @@ since half of its story would get a wrong verdict.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,10 @@ class EventRepository:
             return ()
         with writing(self._engine) as connection:
             numbers = _open_boots(connection, batch)
-            rows = [_values(event, boot) for event, boot in zip(batch, numbers, strict=True)]
+            rows = [_row_of(event, boot) for event, boot in zip(batch, numbers, strict=True)]
             ids = _add(connection, events, rows)
         written = zip(batch, numbers, ids, strict=True)
-        return tuple(dataclasses.replace(event, boot=boot, id=id) for event, boot, id in written)
+        return tuple(event.placed(boot, id) for event, boot, id in written)
 
     def after(self, id: int, *, limit: int = 1000, only: EventFilter = EVERYTHING) -> tuple[Event, ...]:
         """The first `limit` events with a greater id, oldest first."""
@@ -124,15 +124,20 @@ class EventRepository:
             return connection.scalar(select(func.max(events.c.id))) or 0
 
 
-def _add(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> Sequence[int]:
-    """Insert rows and return their numbers, in the rows' order."""
+def _add(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> Sequence[int]:
+    """Insert rows, which hold all columns but the number, and return their numbers, in the rows' order."""
+    names = table.columns.keys()
     if connection.dialect.name != "sqlite":
         numbered = insert(table).returning(table.c.id, sort_by_parameter_order=True)
-        return connection.scalars(numbered, rows).all()
+        return connection.scalars(numbered, [dict(zip(names[1:], row, strict=True)) for row in rows]).all()
     # Nobody else writes while we do, so the numbers can be told beforehand: with RETURNING each row is a statement.
     last = connection.scalar(_LAST_NUMBER, {"name": table.name}) or 0
     numbers = range(last + 1, last + 1 + len(rows))
-    connection.execute(insert(table), [{**row, "id": number} for row, number in zip(rows, numbers, strict=True)])
+    # Rows go to the driver as they are: SQLAlchemy would spend on each more time than SQLite does.
+    places = ", ".join("?" * len(names))
+    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # names of our schema
+    ready = [(number, *map(_for_sqlite, row)) for number, row in zip(numbers, rows, strict=True)]
+    connection.exec_driver_sql(statement, ready)
     return numbers
 
 
@@ -140,26 +145,27 @@ def _add(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
 _LAST_NUMBER = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
 
 
+def _for_sqlite(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, dict) else value
+
+
 def _open_boots(connection: Connection, batch: Sequence[Event]) -> list[int | None]:
     """The number of each event's boot, after opening those that begin with this batch."""
     begun = {event.boot: str(event.mac) for event in batch if event.boot is not None and event.boot < 0}
     if not begun:
         return [event.boot for event in batch]
-    opened = dict(zip(begun, _add(connection, boots, [{"mac": mac} for mac in begun.values()]), strict=True))
+    opened = dict(zip(begun, _add(connection, boots, [(mac,) for mac in begun.values()]), strict=True))
     return [event.boot if event.boot is None else opened.get(event.boot, event.boot) for event in batch]
 
 
-def _values(event: Event, boot: int | None) -> dict[str, Any]:
-    return {
-        "at": event.at,
-        "kind": event.kind.value,
-        "mac": str(event.mac) if event.mac else None,
-        "boot": boot,
-        "details": dict(event.details),
-    }
+def _row_of(event: Event, boot: int | None) -> tuple[Any, ...]:
+    mac = None if event.mac is None else str(event.mac)
+    return event.at, event.kind.value, mac, boot, dict(event.details)
 
 
 def _load(connection: Connection, numbers: Sequence[int]) -> tuple[Boot, ...]:
+    if not numbers:
+        return ()
     query = select(events).where(events.c.boot.in_(numbers)).order_by(events.c.id)
     told: dict[int, list[Event]] = {number: [] for number in numbers}
     for row in connection.execute(query):

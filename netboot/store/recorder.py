@@ -8,7 +8,6 @@ recorded as soon as writing works again.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import threading
 import time
@@ -172,7 +171,7 @@ class _Stories:
             if self._begins_boot(story, event):
                 story = ()
             boot = story[-1].boot if story else -1 - len(assigned)
-            assigned.append(dataclasses.replace(event, boot=boot))
+            assigned.append(event.placed(boot))
             fresh[event.mac] = (*story, assigned[-1])
         return assigned
 
