@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 
+import hypothesis
 import pytest
 
 # What a test hands on to itself (tests/walls.py) and what a person may say to a run.
@@ -25,6 +26,9 @@ _DISTURBING = {
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # No test judges speed: an example that took long on a busy machine is no failure.
+    hypothesis.settings.register_profile("unhurried", hypothesis.settings(), deadline=None)
+    hypothesis.settings.load_profile("unhurried")
     os.umask(0o022)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in signal.valid_signals():
