@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,10 +57,17 @@ def _reports_from_inside(item: pytest.Item) -> Iterator[pytest.TestReport]:
         [*argv, *inner], cwd=item.config.rootpath, env=environ, capture_output=True, text=True, errors="replace"
     )
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    reports = [pytest.TestReport._from_json(json.loads(line)) for line in lines]
+    reports = [pytest.TestReport._from_json(_with_tuple(json.loads(line))) for line in lines]
     yield from reports
     if not any(report.when == "teardown" for report in reports):
         yield _lost(item, f"{ended.stdout}\n{ended.stderr}")
+
+
+def _with_tuple(report: dict[str, Any]) -> dict[str, Any]:
+    """File, line and reason of a skip are a tuple to pytest; JSON knows lists alone."""
+    if isinstance(report.get("longrepr"), list):
+        report["longrepr"] = tuple(report["longrepr"])
+    return report
 
 
 def _lost(item: pytest.Item, said: str) -> pytest.TestReport:

@@ -27,13 +27,15 @@ from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTar
 class ScriptKind(StrEnum):
     """The language of a script; also its name in URLs and events.
 
-    A Raspberry Pi takes two texts, and has none for anything but one image to boot.
+    U-Boot can be told to search for its script by a script of another language.  A Raspberry Pi takes two texts, and
+    has none for anything but one image to boot.
     """
 
     IPXE = "ipxe"
     PXELINUX = "pxelinux"
     GRUB = "grub"
     UBOOT = "u-boot"
+    UBOOT_SEARCH = "u-boot-search"
     PI_CONFIG = "raspberry-pi"
     PI_CMDLINE = "raspberry-pi-cmdline"
 
@@ -64,6 +66,7 @@ _LANGUAGES: dict[ScriptKind, tuple[Language, str]] = {
     ScriptKind.PXELINUX: (PXELINUX, "pxelinux/{}.cfg.j2"),
     ScriptKind.GRUB: (GRUB, "grub/{}.cfg.j2"),
     ScriptKind.UBOOT: (UBOOT, "u-boot/{}.cfg.j2"),
+    ScriptKind.UBOOT_SEARCH: (UBOOT, "u-boot/boot.scr.j2"),
     ScriptKind.PI_CONFIG: (PI, "raspberry-pi/config.txt.j2"),
     ScriptKind.PI_CMDLINE: (PI, "raspberry-pi/cmdline.txt.j2"),
 }

@@ -32,8 +32,8 @@ def _lab() -> None:
 def boot(
     ctx: typer.Context,
     firmware: Annotated[
-        Literal["bios", "uefi", "secure"],
-        typer.Option("--firmware", help="What the clients start with: bios, uefi, or secure, UEFI with Secure Boot."),
+        Literal["bios", "uefi", "uefi-http", "secure", "arm64", "u-boot"],
+        typer.Option("--firmware", help="What the clients start with; see below."),
     ] = "bios",
     dhcp: Annotated[
         Literal["own", "proxy"],
@@ -59,8 +59,9 @@ def boot(
     """Boot QEMU clients over PXE in a network of their own, and wait until each is up.
 
     Network namespace, bridge, taps and machines are made for the purpose and are gone afterwards, however the lab
-    ends.  `bios` is SeaBIOS with iPXE in the network card, `uefi` is OVMF with its own PXE stack; `secure` is the same
-    with Secure Boot, which lets no loader but grub start.  A client counts as up when it said so and its console shows
+    ends.  `bios` is SeaBIOS with iPXE in the network card, `uefi` is OVMF with its own PXE stack, `uefi-http` OVMF that
+    boots by HTTP, `secure` OVMF with Secure Boot, which lets no loader but grub start.  `arm64` (UEFI) and `u-boot`
+    are machines that take an image for arm64.  A client counts as up when it said so and its console shows
     a login prompt.  Consoles, the daemon's log and its configuration stay below lab/ in the data directory.  Takes
     root; uses KVM where it works, and emulation, which is slow, elsewhere.
 

@@ -25,10 +25,17 @@ from netboot.lab.console import Console
 from netboot.lab.kvm import Accelerator
 from netboot.lab.network import Seat
 from netboot.lab.process import Child
+from netboot.model.mac import MacAddress
 
 # Debian 12's names.  The VARS file is the machine's flash memory: each client gets a copy to write to.
 OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+# The same for arm64 machines, and U-Boot, which is all the firmware that a board has.
+AAVMF_CODE = Path("/usr/share/AAVMF/AAVMF_CODE.fd")
+AAVMF_VARS = Path("/usr/share/AAVMF/AAVMF_VARS.fd")
+UBOOT = Path("/usr/lib/u-boot/qemu_arm64/u-boot.bin")
+# Debian's build of it gives every board this address, whatever its network card says.
+UBOOT_MAC = MacAddress.parse("52:52:52:52:52:52")
 # The build that enforces Secure Boot, and a flash in which Microsoft's keys are enrolled and it is switched on.
 OVMF_SECURE_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd")
 OVMF_SECURE_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.ms.fd")
@@ -39,12 +46,16 @@ _CONNECT_S = 10.0
 class LabFirmware(StrEnum):
     """What a lab client starts with: SeaBIOS and the iPXE ROM of QEMU's card, or OVMF and its own PXE stack.
 
-    `secure` is OVMF with Secure Boot on, which starts nothing that Microsoft did not sign.
+    `uefi-http` is OVMF that boots by HTTP and not by PXE.  `secure` is OVMF with Secure Boot on, which starts nothing
+    that Microsoft did not sign.  `arm64` and `u-boot` are machines of another architecture: UEFI, and a bare board.
     """
 
     BIOS = "bios"
     UEFI = "uefi"
+    UEFI_HTTP = "uefi-http"
     SECURE = "secure"
+    ARM64 = "arm64"
+    UBOOT = "u-boot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +94,12 @@ class MachineSpec:
 def qemu_argv(spec: MachineSpec) -> list[str]:
     """The machine as QEMU's command line.  QEMU connects to the console's socket, which must be there before."""
     seat = spec.seat
+    is_arm = spec.firmware in _ARM64
     return [
-        "qemu-system-x86_64",
+        f"qemu-system-{'aarch64' if is_arm else 'x86_64'}",
         *("-name", seat.name),
-        *("-accel", spec.accelerator),
+        # The accelerator was found for this computer's own architecture.
+        *("-accel", Accelerator.TCG if is_arm else spec.accelerator),
         *("-m", str(spec.memory_mib)),
         *("-smp", "1"),
         *("-nodefaults", "-no-user-config"),
@@ -113,10 +126,28 @@ def _uefi(spec: MachineSpec) -> list[str]:
     return ["-machine", "q35", *_flash(OVMF_CODE, spec)]
 
 
+def _uefi_http(spec: MachineSpec) -> list[str]:
+    # Without these OVMF tries PXE over IPv4 and IPv6 first, each until it gives up.
+    without_pxe = ("IPv4PXESupport", "IPv6PXESupport")
+    said = [word for name in without_pxe for word in ("-fw_cfg", f"name=opt/org.tianocore/{name},string=n")]
+    return [*_uefi(spec), *said]
+
+
 def _secure(spec: MachineSpec) -> list[str]:
     # The system management mode guards the keys: this build of OVMF does not start without it.
     guarded = ("-global", "driver=cfi.pflash01,property=secure,value=on")
     return ["-machine", "q35,smm=on", *guarded, *_flash(OVMF_SECURE_CODE, spec)]
+
+
+def _arm64(spec: MachineSpec) -> list[str]:
+    return [*_BOARD, *_flash(AAVMF_CODE, spec)]
+
+
+def _uboot(spec: MachineSpec) -> list[str]:
+    return [*_BOARD, "-bios", str(UBOOT)]
+
+
+_BOARD = ("-machine", "virt", "-cpu", "cortex-a57")
 
 
 def _flash(code: Path, spec: MachineSpec) -> list[str]:
@@ -126,14 +157,27 @@ def _flash(code: Path, spec: MachineSpec) -> list[str]:
     ]
 
 
-_FIRMWARE_ARGV = {LabFirmware.BIOS: _bios, LabFirmware.UEFI: _uefi, LabFirmware.SECURE: _secure}
-# What OVMF is made of: its code, and the flash memory that a new machine gets.
-_OVMF = {LabFirmware.UEFI: (OVMF_CODE, OVMF_VARS), LabFirmware.SECURE: (OVMF_SECURE_CODE, OVMF_SECURE_VARS)}
+_FIRMWARE_ARGV = {
+    LabFirmware.BIOS: _bios,
+    LabFirmware.UEFI: _uefi,
+    LabFirmware.UEFI_HTTP: _uefi_http,
+    LabFirmware.SECURE: _secure,
+    LabFirmware.ARM64: _arm64,
+    LabFirmware.UBOOT: _uboot,
+}
+_ARM64 = (LabFirmware.ARM64, LabFirmware.UBOOT)
+# What EDK2's firmwares are made of: the code, and the flash memory that a new machine gets; and whose package that is.
+_FLASH = {
+    LabFirmware.UEFI: (OVMF_CODE, OVMF_VARS, "ovmf"),
+    LabFirmware.UEFI_HTTP: (OVMF_CODE, OVMF_VARS, "ovmf"),
+    LabFirmware.SECURE: (OVMF_SECURE_CODE, OVMF_SECURE_VARS, "ovmf"),
+    LabFirmware.ARM64: (AAVMF_CODE, AAVMF_VARS, "qemu-efi-aarch64"),
+}
 
 
 def _card(spec: MachineSpec) -> str:
-    # An empty romfile leaves the card without QEMU's iPXE, so that OVMF boots with its own drivers and PXE.
-    rom = ",romfile=" if spec.firmware in _OVMF else ""
+    # An empty romfile leaves the card without QEMU's iPXE, so that firmware boots with its own drivers and PXE.
+    rom = "" if spec.firmware is LabFirmware.BIOS else ",romfile="
     # Boot index 0 is that of a kernel which QEMU itself loads, if `more` names one.
     return f"{spec.card},netdev=wire,mac={spec.seat.mac},bootindex=1{rom}"
 
@@ -212,9 +256,9 @@ class QemuClient:
         return line
 
     def _prepare_flash(self) -> None:
-        if self.spec.firmware not in _OVMF or self.spec.vars_file.exists():
+        if self.spec.firmware not in _FLASH or self.spec.vars_file.exists():
             return
-        code, new_flash = _OVMF[self.spec.firmware]
+        code, new_flash, package = _FLASH[self.spec.firmware]
         if not (code.exists() and new_flash.exists()):
-            raise Unavailable(f"{code.name} is not there", hint="apt-get install ovmf")
+            raise Unavailable(f"{code.name} is not there", hint=f"apt-get install {package}")
         shutil.copyfile(new_flash, self.spec.vars_file)

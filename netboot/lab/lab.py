@@ -12,19 +12,19 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from netboot.config.paths import DataDir
 from netboot.errors import InvalidInput, NotFound, Unavailable
-from netboot.lab.client import LabFirmware, MachineSpec, QemuClient
+from netboot.lab.client import UBOOT_MAC, LabFirmware, MachineSpec, QemuClient
 from netboot.lab.config import LabDhcp, daemon_config
 from netboot.lab.kvm import find_accelerator
 from netboot.lab.namespace import SOCKETS, is_inside
 from netboot.lab.neighbour import start_neighbour
-from netboot.lab.network import Seat, make_network, plan_lab
+from netboot.lab.network import LabPlan, Seat, make_network, plan_lab
 from netboot.lab.process import Child, import_path
 from netboot.lab.ready import ReadySocket
 from netboot.lab.watch import BootWatch
@@ -63,12 +63,22 @@ class LabSpec:
             )
 
 
+def plan_for(spec: LabSpec) -> LabPlan:
+    """The network for these clients, with the addresses that their firmware will use."""
+    plan = plan_lab(spec.count)
+    if spec.firmware is not LabFirmware.UBOOT:
+        return plan
+    if spec.count != 1:
+        raise InvalidInput("a lab has one client with u-boot, since all have one MAC address", hint="leave --count out")
+    return replace(plan, seats=(replace(plan.seats[0], mac=UBOOT_MAC),))
+
+
 class Lab:
     """Used with `with`; leaving it stops what was started, in reverse."""
 
     def __init__(self, spec: LabSpec) -> None:
         self.spec = spec
-        self.plan = plan_lab(spec.count)
+        self.plan = plan_for(spec)
         self.accelerator = find_accelerator()
         self.directory = _new_directory(DataDir(spec.data_dir.absolute()).lab, f"{spec.firmware}-{spec.dhcp}")
         self._stack = ExitStack()

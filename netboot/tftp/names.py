@@ -26,6 +26,7 @@ from netboot.tftp.content import BootFile, Meaning, Missing
 from netboot.tftp.pi import ARTEFACTS, TEXTS, PiName, pi_name
 from netboot.tftp.scripts import DASHED, ScriptName, script_name
 from netboot.tftp.static import StaticFiles, components, refusal
+from netboot.tftp.uimage import script_image
 
 # What `artefact_path` writes, for GRUB, whose signed build knows no HTTP, and for U-Boot.
 _FILE = "|".join(map(re.escape, SENT))
@@ -153,6 +154,8 @@ class BootNames:
 
     def _render(self, kind: ScriptKind, target: BootTarget, peer: IPv4Address) -> BootFile:
         text = self._ask.render(kind, target, self._ask.context(peer)).encode()
+        if kind is ScriptKind.UBOOT_SEARCH:
+            text = script_image(text, "netboot")
         return BootFile(content=text, size=len(text), meaning=_meaning(kind, target))
 
 
@@ -172,8 +175,8 @@ def _file(path: Path, meaning: Meaning | None) -> BootFile | Missing:
 
 
 def _meaning(kind: ScriptKind, target: BootTarget) -> Meaning | None:
-    if kind is ScriptKind.PI_CMDLINE:
-        return None  # config.txt came before it, and was the script
+    if kind in (ScriptKind.PI_CMDLINE, ScriptKind.UBOOT_SEARCH):
+        return None  # the script is another: config.txt came before it, or pxelinux.cfg/ is still to come
     if isinstance(target, DeniedTarget):
         return Meaning(kind=EventKind.DENIED, mac=target.mac, details={"reason": target.reason, "hint": target.hint})
     return Meaning(kind=EventKind.SCRIPT_SENT, mac=target.mac, details={"loader": str(kind)})

@@ -26,6 +26,8 @@ _PATTERNS: tuple[tuple[str, ScriptKind], ...] = (
     # is `UBOOT_SCRIPT`, or a PXELINUX of somebody else's, which can read what U-Boot is told.
     (rf"pxelinux\.cfg/(?:{_MAC}|(?P<address>[0-9a-f]{{8}})|default)", ScriptKind.UBOOT),
     (_MAC, ScriptKind.UBOOT),
+    # What boards look for first of all: told to search as above, they need nobody to type it.
+    (rf"{_FOLDERS}*boot\.scr\.uimg", ScriptKind.UBOOT_SEARCH),
     (rf"{_FOLDERS}+pxelinux\.cfg/(?:{_MAC}|default)", ScriptKind.PXELINUX),
     # GRUB looks in its prefix (6.17); a signed one asks for the name without an address (6.18).
     (rf"{_FOLDERS}*grub\.cfg(?:-{_MAC})?", ScriptKind.GRUB),

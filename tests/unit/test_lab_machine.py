@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from netboot.lab.client import LabFirmware, MachineSpec, qemu_argv
+from netboot.errors import InvalidInput
+from netboot.lab.client import UBOOT_MAC, LabFirmware, MachineSpec, qemu_argv
+from netboot.lab.config import LabDhcp
 from netboot.lab.kvm import Accelerator
+from netboot.lab.lab import LabSpec, plan_for
 from netboot.lab.network import plan_lab
 
 COMMON_BEFORE = """
@@ -19,6 +22,7 @@ qemu-system-x86_64
 -display none
 -uuid d038f993-f8cb-50ac-b1c8-315dee7de606
 """
+ARM64_BEFORE = COMMON_BEFORE.replace("x86_64", "aarch64")
 COMMON_AFTER = """
 -device virtio-rng-pci
 -chardev socket,id=console,path=/s/lab-01.console
@@ -35,6 +39,27 @@ GOLDEN = {
 -machine q35
 -drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
 -drive if=pflash,format=raw,file=/d/lab-01.vars.fd
+-netdev tap,id=wire,ifname=tap1,script=no,downscript=no
+-device virtio-net-pci,netdev=wire,mac=52:54:00:4e:42:01,bootindex=1,romfile=
+{COMMON_AFTER}""",
+    LabFirmware.UEFI_HTTP: f"""{COMMON_BEFORE}
+-machine q35
+-drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
+-drive if=pflash,format=raw,file=/d/lab-01.vars.fd
+-fw_cfg name=opt/org.tianocore/IPv4PXESupport,string=n
+-fw_cfg name=opt/org.tianocore/IPv6PXESupport,string=n
+-netdev tap,id=wire,ifname=tap1,script=no,downscript=no
+-device virtio-net-pci,netdev=wire,mac=52:54:00:4e:42:01,bootindex=1,romfile=
+{COMMON_AFTER}""",
+    LabFirmware.ARM64: f"""{ARM64_BEFORE}
+-machine virt -cpu cortex-a57
+-drive if=pflash,format=raw,readonly=on,file=/usr/share/AAVMF/AAVMF_CODE.fd
+-drive if=pflash,format=raw,file=/d/lab-01.vars.fd
+-netdev tap,id=wire,ifname=tap1,script=no,downscript=no
+-device virtio-net-pci,netdev=wire,mac=52:54:00:4e:42:01,bootindex=1,romfile=
+{COMMON_AFTER}""",
+    LabFirmware.UBOOT: f"""{ARM64_BEFORE}
+-machine virt -cpu cortex-a57 -bios /usr/lib/u-boot/qemu_arm64/u-boot.bin
 -netdev tap,id=wire,ifname=tap1,script=no,downscript=no
 -device virtio-net-pci,netdev=wire,mac=52:54:00:4e:42:01,bootindex=1,romfile=
 {COMMON_AFTER}""",
@@ -62,6 +87,19 @@ def spec(firmware: LabFirmware, card: str = "virtio-net-pci") -> MachineSpec:
 @pytest.mark.parametrize("firmware", LabFirmware)
 def test_the_machine_as_qemus_command_line(firmware: LabFirmware) -> None:
     assert qemu_argv(spec(firmware)) == GOLDEN[firmware].split()
+
+
+@pytest.mark.parametrize("firmware", [LabFirmware.ARM64, LabFirmware.UBOOT])
+def test_another_architecture_is_emulated_whatever_this_computer_can(firmware: LabFirmware) -> None:
+    argv = qemu_argv(replace(spec(firmware), accelerator=Accelerator.KVM))
+    assert argv[argv.index("-accel") + 1] == "tcg"
+
+
+def test_boards_with_uboot_have_the_address_of_its_build() -> None:
+    one = LabSpec(firmware=LabFirmware.UBOOT, dhcp=LabDhcp.OWN, data_dir=Path("/d"))
+    assert [seat.mac for seat in plan_for(one).seats] == [UBOOT_MAC]
+    with pytest.raises(InvalidInput, match="one client with u-boot"):
+        plan_for(replace(one, count=2))
 
 
 def test_what_is_added_comes_last() -> None:

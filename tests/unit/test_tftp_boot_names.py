@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -60,13 +62,30 @@ def test_uboot_finds_its_script_and_fetches_by_tftp(home: Home, name: bytes) -> 
     "name",
     [
         *(b"pxelinux.cfg/564d0000-0000-0000-0000-000000000001", b"pxelinux.cfg/0A090033", b"pxelinux.cfg/0A0900"),
-        *(b"boot.scr.uimg", b"dtb/qemu-arm.dtb", b"pxelinux.cfg/01-52-54-00-00-00-0", b"01-ff-ff-ff-ff-ff-ff"),
+        *(b"dtb/qemu-arm.dtb", b"dtb/", b"pxelinux.cfg/01-52-54-00-00-00-0", b"01-ff-ff-ff-ff-ff-ff"),
     ],
 )
 def test_uboot_goes_on_with_its_search_where_a_name_is_nobodys(home: Home, name: bytes) -> None:
     home.owners[PEER] = MAC
     assert home.names.open(name, PEER) == Missing()
     assert home.asked == []
+
+
+def test_uboot_is_told_to_search_by_the_script_that_it_looks_for_first(home: Home) -> None:
+    """A script image as mkimage makes it: U-Boot's source command checks magic, both sums and the kind."""
+    assert home.names.open(b"boot.scr.uimg", PEER) == Missing()
+    home.owners[PEER] = MAC
+    found = home.names.open(b"boot.scr.uimg", PEER)
+    assert isinstance(found, BootFile)
+    assert isinstance(found.content, bytes)
+    assert found.meaning is None
+    header, content = found.content[:64], found.content[64:]
+    magic, header_sum, _, size, _, _, content_sum, _, _, kind, packed = struct.unpack(">7I4B", header[:32])
+    assert (magic, kind, packed) == (0x27051956, 6, 0)
+    assert (size, content_sum) == (len(content), zlib.crc32(content))
+    assert header_sum == zlib.crc32(header[:4] + bytes(4) + header[8:])
+    assert struct.unpack(">2I", content[:8]) == (len(content) - 8, 0)
+    assert content[8:] == b"echo netboot: looking for the script of 52:54:00:00:00:01\npxe get && pxe boot\n"
 
 
 @pytest.mark.parametrize(
