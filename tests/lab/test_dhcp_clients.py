@@ -40,6 +40,14 @@ def dhclient(guest: Guest, folder: Path, *more: str) -> None:
     run(guest.argv("dhclient", "-4", "-1", "-v", "-sf", str(HOOK), *files, *more, "eth0"))
 
 
+def stop_dhclient(folder: Path) -> None:
+    """End the one that stayed in the background, which writes its pid after it has told us of the lease."""
+    file = folder / "pid"
+    pid = wait_for(lambda: file.read_text(encoding="ascii").strip() if file.exists() else None, "pid of dhclient")
+    run(["kill", pid])
+    file.unlink()
+
+
 def dhcpcd(guest: Guest) -> str:
     """dhcpcd keeps its files in fixed places, which within our walls may be covered."""
     run(["mount", "-t", "tmpfs", "tmpfs", "/var/lib/dhcpcd"])
@@ -85,7 +93,7 @@ def test_one_card_keeps_one_address_over_all_clients(daemon: Daemon, guest: Gues
     guest.udhcpc()
     note()
     dhclient(guest, tmp_path)
-    run(["kill", (tmp_path / "pid").read_text(encoding="ascii").strip()])
+    stop_dhclient(tmp_path)
     note()
     assert "leased" in dhcpcd(guest)
     note()
@@ -103,7 +111,7 @@ def test_one_card_keeps_one_address_over_all_clients(daemon: Daemon, guest: Gues
 def test_dhclient_reboots_into_its_lease_and_releases_it(daemon: Daemon, guest: Guest, tmp_path: Path) -> None:
     dhclient(guest, tmp_path)
     address = guest.address()
-    run(["kill", (tmp_path / "pid").read_text(encoding="ascii").strip()])
+    stop_dhclient(tmp_path)
     guest.forget_address()
     dhclient(guest, tmp_path)  # INIT-REBOOT, from its lease file
     assert guest.address() == address
