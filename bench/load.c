@@ -385,7 +385,7 @@ static void tftp_receive(struct job *job)
 {
     for (;;) {
         struct sockaddr_in from;
-        char control[64];
+        _Alignas(struct cmsghdr) char control[64];
         struct iovec room = { packet, PACKET_MAX - 1 };
         struct msghdr message = { .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &room, .msg_iovlen = 1,
                                   .msg_control = control, .msg_controllen = sizeof control };

@@ -1,8 +1,8 @@
 """The TFTP server's edge: one thread, one epoll loop, a connected socket for each transfer.
 
 Its own loop, apart from DHCP and HTTP, because lock-step transfers are bound by wake-ups and a storm of them must
-not delay an OFFER.  The usual packet costs one receive, one comparison and one send.  Whatever a packet holds,
-the loop goes on.
+not delay an OFFER.  The usual packet costs one receive, one comparison and one send; a single client's next one is
+looked for before the loop sleeps (`vigil`).  Whatever a packet holds, the loop goes on.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from netboot.tftp.limits import TftpLimits
 from netboot.tftp.listener import open_listener, receive
 from netboot.tftp.reception import Reception
 from netboot.tftp.transfers import Transfers
+from netboot.tftp.vigil import Vigil
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,7 @@ class _Loop(threading.Thread):
         self.port = int(listener.getsockname()[1])
         self._listener = listener
         self._epoll = select.epoll()
+        self._vigil = Vigil()
         files = OpenFiles()
         self._transfers = Transfers(self._epoll, files, on_event)
         self._reception = Reception(
@@ -117,9 +119,7 @@ class _Loop(threading.Thread):
                 self._turn()
 
     def _turn(self) -> None:
-        due = self._transfers.next_timer()
-        wait_s = -1.0 if due is None else max(0.0, due - time.monotonic())
-        for descriptor, mask in self._epoll.poll(wait_s):
+        for descriptor, mask in self._wait():
             channel = self._transfers.at(descriptor)
             if channel is not None:
                 self._guarded(channel, mask)
@@ -129,6 +129,18 @@ class _Loop(threading.Thread):
             self._transfers.expire(time.monotonic())
         except Exception:
             log.exception("tftp: a timer broke")
+
+    def _wait(self) -> list[tuple[int, int]]:
+        """What is ready: looked for awake where that pays, otherwise awaited asleep until a timer is due."""
+        looks = self._vigil.looks(len(self._transfers))
+        for _ in range(looks):
+            if ready := self._epoll.poll(0):
+                self._vigil.seen()
+                return ready
+        if looks:
+            self._vigil.in_vain()
+        due = self._transfers.next_timer()
+        return self._epoll.poll(-1.0 if due is None else max(0.0, due - time.monotonic()))
 
     def _guarded(self, channel: Channel, mask: int) -> None:
         try:

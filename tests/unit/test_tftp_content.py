@@ -145,6 +145,13 @@ def test_of_a_file_larger_than_the_bound_a_part_is_found_again(monkeypatch: pyte
     assert len(set(built)) < len(built) < len(asked) // 2
 
 
+def test_a_chunk_larger_than_the_cache_is_served_and_not_kept() -> None:
+    content = Content(bytes(100_000), 100_000)
+    cache = PacketCache(1000)
+    assert cache.chunk(content, 1024, 1).end > 1
+    assert cache.used_bytes == 0
+
+
 def test_a_thousand_clients_of_a_file_hold_one_descriptor(tmp_path: Path) -> None:
     path = tmp_path / "loader"
     path.write_bytes(b"x" * 1000)
