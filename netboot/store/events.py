@@ -7,7 +7,6 @@ since half of its story would get a wrong verdict.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from netboot.model.boot import Boot
 from netboot.model.event import Event, EventKind
 from netboot.model.mac import MacAddress
 from netboot.store.database import reading, writing
+from netboot.store.rows import insert_rows
 from netboot.store.schema import boots, events
 
 
@@ -133,20 +133,12 @@ def _add(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) 
     # Nobody else writes while we do, so the numbers can be told beforehand: with RETURNING each row is a statement.
     last = connection.scalar(_LAST_NUMBER, {"name": table.name}) or 0
     numbers = range(last + 1, last + 1 + len(rows))
-    # Rows go to the driver as they are: SQLAlchemy would spend on each more time than SQLite does.
-    places = ", ".join("?" * len(names))
-    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # names of our schema
-    ready = [(number, *map(_for_sqlite, row)) for number, row in zip(numbers, rows, strict=True)]
-    connection.exec_driver_sql(statement, ready)
+    insert_rows(connection, table, names, [(number, *row) for number, row in zip(numbers, rows, strict=True)])
     return numbers
 
 
 # Where SQLite keeps the last number of each AUTOINCREMENT (https://sqlite.org/autoinc.html).
 _LAST_NUMBER = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
-
-
-def _for_sqlite(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, dict) else value
 
 
 def _open_boots(connection: Connection, batch: Sequence[Event]) -> list[int | None]:

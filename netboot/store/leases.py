@@ -3,6 +3,9 @@
 A lease is written before its ACK leaves, many at a time: whoever answers a burst of packets commits all their
 leases in one transaction, and `commit` returns when they would survive a power failure.  What was merely
 offered is not worth a write; a client that took it will ask for it.
+
+Lines are only added, and the last line of an address counts: so a batch changes one page, where with a row an address
+each lease would change a page of its own.  Lines that others have overtaken are cleared away when many have gathered.
 """
 
 from __future__ import annotations
@@ -11,52 +14,57 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
-from sqlalchemy import Engine, Row, bindparam, delete, insert, select
+from sqlalchemy import Engine, Row, delete, func, select
 
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
 from netboot.store.database import reading, writing
-from netboot.store.schema import leases
+from netboot.store.rows import insert_rows
+from netboot.store.schema import lease_lines
+
+# Some ten megabytes.  Clients wait while lines are cleared away, for a fraction of a second.
+OVERTAKEN_MAX = 100_000
 
 
 class LeaseRepository:
-    """Leases in the database, one an address."""
+    """Leases in the database."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._overtaken = 0  # at most so many lines are
 
     def load(self) -> tuple[Lease, ...]:
         """Every lease, by address, expired ones too: a client that comes back gets the address it had."""
         with reading(self._engine) as connection:
-            rows = connection.execute(select(leases)).all()
-        return tuple(sorted((_lease(row) for row in rows), key=lambda lease: lease.address))
+            rows = connection.execute(select(lease_lines).order_by(lease_lines.c.id)).all()
+        last = {row.address: row for row in rows}
+        self._overtaken = len(rows) - len(last)
+        return tuple(sorted(map(_lease, last.values()), key=lambda lease: lease.address))
 
     def commit(self, batch: Sequence[Lease]) -> None:
         """Make these leases durable, in one transaction; of several for one address the last counts."""
-        rows = {str(lease.address): _row(lease) for lease in batch if lease.state is not LeaseState.OFFERED}
+        rows = [_row(lease) for lease in batch if lease.state is not LeaseState.OFFERED]
         if not rows:
             return
+        overtaken = self._overtaken + len(rows)
         with writing(self._engine) as connection:
-            if self._engine.dialect.name != "sqlite":
-                connection.execute(_DELETE, [{"old": address} for address in rows])
-            connection.execute(_PUT, list(rows.values()))
+            insert_rows(connection, lease_lines, _NAMES, rows)
+            if overtaken >= OVERTAKEN_MAX:
+                connection.execute(_CLEAR_AWAY)
+                overtaken = 0
+        self._overtaken = overtaken
 
 
-# Built once: a commit stands between a client and its ACK.  Each engine spells an upsert in its own way: SQLite in two
-# words, which take half the time of a delete and an insert.
-_DELETE = delete(leases).where(leases.c.address == bindparam("old"))
-_PUT = insert(leases).prefix_with("OR REPLACE", dialect="sqlite")
+_NAMES = ("address", "mac", "state", "expires_at", "client_id", "hostname")
+_CLEAR_AWAY = delete(lease_lines).where(
+    lease_lines.c.id.not_in(select(func.max(lease_lines.c.id)).group_by(lease_lines.c.address))
+)
 
 
-def _row(lease: Lease) -> dict[str, Any]:
-    return {
-        "address": str(lease.address),
-        "mac": str(lease.mac),
-        "state": lease.state.value,
-        "expires_at": lease.expires_at,
-        "client_id": lease.client_id,
-        "hostname": lease.hostname,
-    }
+def _row(lease: Lease) -> tuple[Any, ...]:
+    """In the order of `_NAMES`."""
+    state, expires_at = lease.state.value, lease.expires_at
+    return str(lease.address), str(lease.mac), state, expires_at, lease.client_id, lease.hostname
 
 
 def _lease(row: Row[Any]) -> Lease:

@@ -55,10 +55,13 @@ revisions = Table(
     Column("number", Integer, nullable=False),
 )
 
-leases = Table(
-    "leases",
+# One line a change, in the order in which they were written; the last line of an address counts.  An index would undo
+# what that order is for: that a batch of leases changes one page.
+lease_lines = Table(
+    "lease_lines",
     metadata,
-    Column("address", String, primary_key=True),
+    Column("id", Integer, primary_key=True),
+    Column("address", String, nullable=False),
     Column("mac", String, nullable=False),
     Column("state", String, nullable=False),
     Column("expires_at", Double, nullable=False),

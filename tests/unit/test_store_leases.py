@@ -7,10 +7,13 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from netboot.errors import Unavailable
 from netboot.model.lease import Lease, LeaseState
 from netboot.store import LeaseRepository, open_database
+from netboot.store.database import reading
+from netboot.store.schema import lease_lines
 from tests.kit import MAC, OTHER_MAC
 
 ONE = Lease(
@@ -40,6 +43,30 @@ def test_last_word_on_an_address_counts(leases: LeaseRepository) -> None:
     taken_over = dataclasses.replace(ONE, mac=OTHER_MAC, client_id=None)
     leases.commit([released, taken_over])
     assert leases.load() == (taken_over,)
+
+
+def test_overtaken_lines_are_cleared_away_when_many_have_gathered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("netboot.store.leases.OVERTAKEN_MAX", 7)
+    engine = open_database(tmp_path)
+
+    def lines() -> int:
+        with reading(engine) as connection:
+            return connection.scalar(select(func.count()).select_from(lease_lines)) or 0
+
+    for _ in range(3):
+        LeaseRepository(engine).commit([TWO, ONE])
+    assert lines() == 6
+    leases = LeaseRepository(engine)
+    assert leases.load() == (ONE, TWO)
+    renewed = dataclasses.replace(ONE, expires_at=99999.0)
+    leases.commit([renewed])
+    leases.commit([renewed])
+    assert lines() == 8
+    leases.commit([renewed])
+    assert lines() == 2
+    assert leases.load() == (renewed, TWO)
 
 
 def test_offers_are_not_written(leases: LeaseRepository) -> None:

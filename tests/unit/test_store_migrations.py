@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
 from sqlalchemy.schema import CreateTable
 
-from netboot.store import schema
+from netboot.store import LeaseRepository, schema
 from netboot.store.database import open_database, reading
 from netboot.store.migrations import MIGRATIONS, Migration, migrate
 from netboot.store.sqlite import sqlite_engine
@@ -18,6 +18,8 @@ _A_CLIENT = (
     "INSERT INTO clients (mac, name, root, loader, kernel_args, shell, created_at)"
     " VALUES ('52:54:00:00:00:01', 'lab-01', 'nfs', 'auto', '[]', 0, 5.0)"
 )
+
+_A_LEASE = "INSERT INTO leases VALUES ('10.0.0.9', '52:54:00:00:00:01', 'active', 5.0, X'0152', 'lab-01')"
 
 
 def shape(engine: Engine) -> dict[str, Any]:
@@ -58,6 +60,17 @@ def test_every_age_becomes_the_schema(tmp_path: Path, age: int) -> None:
         assert connection.scalar(text("SELECT count(*) FROM clients")) == min(age, 1)
 
 
+def test_leases_of_before_the_lines_are_kept(tmp_path: Path) -> None:
+    old = sqlite_engine(tmp_path / "netboot.db")
+    migrate(old, MIGRATIONS[:6])
+    with old.connect() as connection, connection.begin():
+        connection.execute(text(_A_LEASE))
+    old.dispose()
+    (lease,) = LeaseRepository(open_database(tmp_path)).load()
+    assert (str(lease.address), lease.state.value, lease.expires_at) == ("10.0.0.9", "active", 5.0)
+    assert (lease.client_id, lease.hostname) == (b"\x01\x52", "lab-01")
+
+
 def test_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Path) -> None:
     engine = sqlite_engine(tmp_path / "netboot.db")
     migrate(engine, MIGRATIONS[:1])
@@ -72,7 +85,7 @@ def test_migration_that_fails_leaves_the_database_as_it_was(tmp_path: Path) -> N
         migrate(engine, (*MIGRATIONS[:1], Migration(2, "broken", break_off)))
     assert shape(engine) == before
     migrate(engine)
-    assert "leases" in shape(engine)
+    assert "lease_lines" in shape(engine)
 
 
 def test_second_opening_changes_nothing(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from netboot.store.migrations import (
     m0004_settings,
     m0005_profiles,
     m0006_strategies,
+    m0007_lease_lines,
 )
 
 
@@ -41,6 +42,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(4, "settings", m0004_settings.apply),
     Migration(5, "profiles", m0005_profiles.apply),
     Migration(6, "strategies", m0006_strategies.apply),
+    Migration(7, "lease lines", m0007_lease_lines.apply),
 )
 
 _applied = table("migrations", column("number", Integer), column("name", String), column("applied_at", Double))
