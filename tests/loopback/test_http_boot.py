@@ -159,6 +159,13 @@ def test_a_download_that_is_resumed_is_whole_and_told_once(site: Site) -> None:
     assert other[2] == whole
 
 
+def test_curl_resumes_what_broke_off(site: Site, tmp_path: Path) -> None:
+    part = tmp_path / "part"
+    part.write_bytes(site.kernel[:1_234_567])
+    curl("-f", "--continue-at", "-", "-o", str(part), site.url(site.boot("vmlinuz")))
+    assert part.read_bytes() == site.kernel
+
+
 def test_a_range_behind_the_end_is_416(site: Site) -> None:
     status, fields, _ = raw(site, "GET", site.boot("vmlinuz"), "Range: bytes=3000000-")
     assert " 416 " in status
