@@ -23,6 +23,9 @@ from netboot.errors import Unavailable
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-B]|[78=>cDEHMNOZ])")
 _UNFINISHED = re.compile(r"\x1b[^\x1b]{0,64}\Z")
 
+# A message of the kernel, which goes to the line at once, also in the middle of what a program is writing.
+_KERNEL = re.compile(r"\[ *\d+\.\d{6}\] [^\n]*\n")
+
 # How often the text is searched for what is expected.  Not at each arrival: QEMU hands bytes over one by one.
 _LOOK_S = 0.02
 
@@ -52,6 +55,11 @@ class Transcript:
     def text(self) -> str:
         self._parts = ["".join(self._parts)]
         return self._parts[0]
+
+    @property
+    def of_programs(self) -> str:
+        """The text with the kernel's messages taken out, so that the lines they cut in two are whole."""
+        return _KERNEL.sub("", self.text)
 
     def search(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
         """The next match after the mark, which then moves behind it."""
@@ -95,6 +103,12 @@ class Console:
         """Everything said so far."""
         with self._lock:
             return self._transcript.text
+
+    @property
+    def text_of_programs(self) -> str:
+        """What firmware and programs said so far, without the kernel's messages."""
+        with self._lock:
+            return self._transcript.of_programs
 
     def last_lines(self, count: int) -> str:
         with self._lock:

@@ -95,7 +95,7 @@ def _settle(lab: Lab, client: QemuClient, watch: BootWatch, *, on_since: float) 
         if now - on_since <= lab.spec.timeout_s:
             return None
         found = replace(found, cause=f"it was not done after {lab.spec.timeout_s:g} s", hint="try a longer --timeout")
-    login_seen = LOGIN_PROMPT.search(client.console.text) is not None
+    login_seen = LOGIN_PROMPT.search(client.console.text_of_programs) is not None
     if boot and found.outcome is Outcome.UP and not login_seen and now - boot.last_at <= _LOGIN_S:
         return None
     return ClientResult(

@@ -34,7 +34,7 @@ def test_a_diskless_client_boots_to_its_prompt(make_lab: MakeLab, firmware: LabF
     lab.start_daemon()
     seat, client = boot(lab)
 
-    assert f"{seat.name} login:" in client.console.text
+    assert f"{seat.name} login:" in client.console.text_of_programs
     assert_root_is_an_overlay_over_read_only_nfs(client)
     assert client.command("hostname") == f"{seat.name}\n"
     assert client.command("test -d /sys/firmware/efi && echo uefi || echo bios") == f"{firmware}\n"

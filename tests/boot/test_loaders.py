@@ -97,5 +97,5 @@ def test_grub_starts_the_signed_kernel_under_secure_boot(make_lab: MakeLab, dhcp
     lockdown = "/sys/kernel/security/lockdown"
     client.command(f"test -e {lockdown} || mount -t securityfs none /sys/kernel/security")
     assert client.command(f"cat {lockdown}") == "none [integrity] confidentiality\n"
-    assert "lab-01 login:" in client.console.text
+    assert "lab-01 login:" in client.console.text_of_programs
     assert "Secure boot enabled" in client.command("dmesg | grep -i 'secure boot'")

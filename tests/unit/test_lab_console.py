@@ -51,6 +51,13 @@ def test_breaking_every_chunk_into_bytes_changes_nothing() -> None:
     assert transcript(*(bytes([each]) for each in data)).text == transcript(data).text
 
 
+def test_a_prompt_that_the_kernel_cut_in_two_is_whole_without_it() -> None:
+    said = transcript(
+        b"\r\nlab-01 [   74.427093] ata3: SATA link down\r\n[   74.431529] ata2: SATA link down\r\nlogin: root\r\n"
+    )
+    assert said.of_programs == "\nlab-01 login: root\n"
+
+
 def test_a_search_goes_on_behind_the_last_match() -> None:
     said = transcript(b"login: one\nlogin: two\n")
     words = re.compile(r"login: (\w+)")
