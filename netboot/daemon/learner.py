@@ -12,8 +12,6 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Self
 
 from netboot.boot.attempts import SHOWN_BY, Attempt, Finding, Sight, Sighting, follow, overdue, sighting_of
 from netboot.boot.learning import FIRST, blank, is_proven, learn
@@ -36,7 +34,7 @@ _REFRESH_S = 86400.0
 
 
 class Learner:
-    """Learns from sightings.  Ends with `close`, or with its `with` block; `record` must not block."""
+    """Learns from sightings.  Ends with `close`; `record` must not block."""
 
     def __init__(
         self,
@@ -99,14 +97,6 @@ class Learner:
             self._closing = True
             self._changed.notify_all()
         self._thread.join(timeout_s)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(self) -> None:
         while True:

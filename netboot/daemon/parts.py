@@ -103,14 +103,13 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         exporter = Exporter(backend, root=data.exports, networks=served_networks(config))
         stack.callback(exporter.stop)
         clients = ClientDirectory(ClientRepository(engine))
-        learner = stack.enter_context(
-            Learner(
-                StrategyRepository(told),
-                is_named=lambda mac: clients.find(mac) is not None,
-                record=recorder.record,
-                sees_fetches=config.tftp.enabled,
-            )
+        learner = Learner(
+            StrategyRepository(told),
+            is_named=lambda mac: clients.find(mac) is not None,
+            record=recorder.record,
+            sees_fetches=config.tftp.enabled,
         )
+        stack.callback(learner.close)
         yield Parts(
             clients=clients,
             versions=ImageStore(data.images),

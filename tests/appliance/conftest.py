@@ -6,7 +6,6 @@ example, and the server's, from the recipe beside this file.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from netboot.model.image import Version
 from netboot.model.names import VersionRef
 from tests.appliance.disk import make_disk
 from tests.appliance.machine import Appliance, make_machine
+from tests.kit import cannot_run
 from tests.walls import pytest_configure, pytest_runtest_logreport, pytest_runtest_protocol
 
 __all__ = ["pytest_configure", "pytest_runtest_logreport", "pytest_runtest_protocol"]
@@ -51,7 +51,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
     own_image = _image(VersionRef("appliance"), f" --recipes {_RECIPES}")
     client_image = _image(DEFAULT_IMAGE)
     if sys.version_info[:2] != _PYTHON:
-        _give_up(f"the appliance's Python is {_PYTHON} and cannot import this one's libraries")
+        cannot_run(f"the appliance's Python is {_PYTHON} and cannot import this one's libraries")
     plan, disk = plan_lab(2), tmp_path / "disk.raw"
     make_wire(plan)
     make_disk(disk, tmp_path / "disk", plan=plan, client=plan.seats[1], image=client_image)
@@ -73,11 +73,4 @@ def _image(ref: VersionRef, recipes: str = "") -> Version:
     try:
         return ImageStore(images).get(ref)
     except NotFound:
-        return _give_up(f"no image {ref} in {images}; build it: netboot image build {ref}{recipes}")
-
-
-def _give_up(reason: str) -> Version:
-    """Where this test should run, in CI, not to run it is a failure."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+        cannot_run(f"no image {ref} in {images}; build it: netboot image build {ref}{recipes}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import sys
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -15,13 +13,13 @@ from netboot.dhcp import options as opt
 from netboot.dhcp.message import Message, MessageType, decode, encode
 from netboot.lab.neighbour import start_neighbour
 from netboot.lab.network import make_network, plan_lab
-from netboot.lab.process import Child, import_path
 from netboot.model.mac import MacAddress
 from netboot.system.commands import run
 from tests.cli_kit import Cli, publish_image
 from tests.dhcp_kit import BIOS, LAB, UEFI, Raw, discover, packet, selecting
 from tests.kit import OTHER_MAC
 from tests.lab.dhcp_wire import BRIDGE, Guest, make_wire, plug_in, wait_for
+from tests.lab.whole_daemon import Daemon
 
 pytestmark = pytest.mark.walls
 
@@ -50,38 +48,23 @@ class Site:
         self.cli = Cli(folder / "data")
         publish_image(folder / "data")
         self.cli.ok("client", "add", str(LAB.mac), "--name", LAB.name, "--image", "debian")
-        (folder / "netboot.toml").write_text(CONFIG.format(interface=BRIDGE, dhcp=dhcp))
+        self._config = CONFIG.format(interface=BRIDGE, dhcp=dhcp)
         self.daemon = self.start()
 
-    def start(self) -> Child:
-        argv = [sys.executable, "-m", "netboot", "serve", "--config", str(self.folder / "netboot.toml")]
-        log = self.folder / f"daemon-{time.monotonic_ns()}.log"
-        child = Child.start(
-            "the daemon",
-            [*argv, "--data-dir", str(self.folder / "data")],
-            log=log,
-            environ={"PYTHONPATH": import_path()},
-        )
-
-        def serves() -> bool:
-            child.check()
-            return f"serving {BRIDGE}" in log.read_text()
-
-        wait_for(serves, "daemon")
-        return child
+    def start(self) -> Daemon:
+        daemon = Daemon(self.folder, self._config)
+        daemon.says(f"serving {BRIDGE}")
+        return daemon
 
     def kill_and_restart(self) -> None:
-        self.daemon.signal(signal.SIGKILL)
+        self.daemon.child.signal(signal.SIGKILL)
         self.daemon = self.start()
 
     def stop(self) -> None:
-        assert self.daemon.stop() == 0, self.daemon.log.read_text()
-        assert "Traceback" not in self.daemon.log.read_text()
+        self.daemon.stop()
 
     def told(self, kind: str) -> list[dict[str, str]]:
-        lines = self.cli.ok("events", "--json").stdout.splitlines()
-        events = [json.loads(line) for line in lines]
-        return [each["details"] for each in events if each["kind"] == kind]
+        return [each["details"] for each in self.daemon.events(kind)]
 
     def changed(self, times: int = 1) -> dict[str, str]:
         return wait_for(lambda: self.told("strategy-changed")[times - 1 :], "change of strategy")[0]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from netboot.lab.process import Child, import_path
 from netboot.system.commands import run
@@ -16,7 +18,7 @@ _NETBOOT = (sys.executable, "-m", "netboot")
 
 
 class Daemon:
-    """`netboot serve`, with its files in `folder`."""
+    """`netboot serve`, with its files in `folder`; another one there goes on with the same data."""
 
     def __init__(self, folder: Path, config: str) -> None:
         self._config, self._data = folder / "netboot.toml", folder / "data"
@@ -25,9 +27,8 @@ class Daemon:
             *(*_NETBOOT, "serve"),
             *("--config", str(self._config), "--data-dir", str(self._data)),
         ]
-        self.child = Child.start(
-            "the daemon", self.argv, log=folder / "daemon.log", environ={"PYTHONPATH": import_path()}
-        )
+        log = folder / f"daemon-{time.monotonic_ns()}.log"
+        self.child = Child.start("the daemon", self.argv, log=log, environ={"PYTHONPATH": import_path()})
 
     @property
     def log(self) -> str:
@@ -48,9 +49,16 @@ class Daemon:
 
     def leases(self) -> Mapping[str, str]:
         """The state of each lease by its address, as `netboot lease list` tells it."""
-        argv = [*_NETBOOT, "--data-dir", str(self._data), "lease", "list", "--json"]
-        listed = json.loads(run(argv, env={"PYTHONPATH": import_path()}).stdout)
-        return {each["address"]: each["state"] for each in listed}
+        return {each["address"]: each["state"] for each in json.loads(self._ask("lease", "list", "--json"))}
+
+    def events(self, kind: str) -> list[Mapping[str, Any]]:
+        """What was told of a kind, as `netboot events` tells it."""
+        every = map(json.loads, self._ask("events", "--json", "--limit", "10000").splitlines())
+        return [each for each in every if each["kind"] == kind]
+
+    def _ask(self, *words: str) -> str:
+        argv = [*_NETBOOT, "--data-dir", str(self._data), *words]
+        return run(argv, env={"PYTHONPATH": import_path()}).stdout
 
     def stop(self) -> None:
         assert self.child.stop() == 0, self.log
