@@ -32,10 +32,11 @@ MOUNTS = re.compile(
     re.MULTILINE,
 )
 
-# Reads a program from the server again and again, and keeps what became of it.
+# Reads a program from the server again and again, and keeps what became of it.  No job of the shell's, which would
+# tell of its end on the console, between the answers.
 READER = (
     "(while sleep 0.5; do echo 3 > /proc/sys/vm/drop_caches; sha256sum /usr/bin/nano || echo failed; done)"
-    " > /run/reads 2>&1 & echo $! > /run/reader.pid"
+    " > /run/reads 2>&1 & echo $! > /run/reader.pid; disown"
 )
 
 
