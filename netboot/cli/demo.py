@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from netboot.cli.image import make_version
+from netboot.cli.image.building import make_version
 from netboot.cli.lab import KeepOption, MemoryOption, TimeoutOption, run_within_walls
 from netboot.cli.place import DataDirOption, Place, place_of
 from netboot.config.paths import recipes_dir

@@ -54,3 +54,8 @@ class Version:
     @property
     def label(self) -> str:
         return f"{self.image}:{self.number}"
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all that it consists of."""
+        return self.root.size_bytes + self.kernel.size_bytes + self.initrd.size_bytes

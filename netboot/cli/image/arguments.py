@@ -1,0 +1,16 @@
+"""What several commands of `netboot image` take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from netboot.cli.place import complete_image
+
+ImageArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="IMAGE[:REF]", help="An image, for its newest version, or one version.", autocompletion=complete_image
+    ),
+]
