@@ -14,11 +14,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn
 
-from netboot.cli.output import span
+from netboot.cli.output import size, span
 
 
 class BuildProgress:
-    """Watches a build (`netboot.images.pace.Progress`)."""
+    """Watches a build or an import (`netboot.images.pace.Progress`)."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -32,9 +32,10 @@ class BuildProgress:
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task("starting", total=1.0, left="")
 
-    def step(self, name: str, *, fraction: float, left_s: float) -> None:
+    def step(self, name: str, *, fraction: float, left_s: float, bytes_per_s: float | None = None) -> None:
         if self._bar.live.is_started:
-            self._bar.update(self._task, description=name, completed=fraction, left=_left(left_s))
+            rate = f", {size(bytes_per_s)}/s" if bytes_per_s else ""
+            self._bar.update(self._task, description=name, completed=fraction, left=_left(left_s) + rate)
         elif name != self._last and not self._quiet:
             typer.echo(f"{fraction:4.0%}  {name} ({_left(left_s)})", err=True)
         self._last = name

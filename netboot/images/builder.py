@@ -6,31 +6,24 @@ and processes; the staging folder removes its files.  The initrd is made inside 
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
-import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from netboot import initramfs
 from netboot.errors import NetbootError, NotPermitted, Unavailable
-from netboot.images.manifest import Manifest
+from netboot.images.clock import Clock, remembered
 from netboot.images.mirror import choose_sources, host_codename, host_sources
-from netboot.images.pace import STEPS, Pace, Progress
-from netboot.images.prepare import prepare
+from netboot.images.pace import STEPS, Progress
+from netboot.images.publish import Edition, check_space, kernels, publish_tree
 from netboot.images.recipe import Recipe
-from netboot.images.store import ImageStore, Staging, hash_files
+from netboot.images.store import ImageStore
 from netboot.model.image import Version
 from netboot.system.commands import run, stream
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-
-# UUIDs of file systems are derived from names in this space, so that they are the same wherever an image is built.
-NAMESPACE = uuid.UUID("6f0b7a52-3f0e-5d0c-9a3e-6b0d1c2f4e58")
 
 # Words on mmdebstrap's output that begin one of our steps.
 MARKS: Mapping[str, str] = {
@@ -59,30 +52,6 @@ APT_OPTIONS = ('APT::Install-Recommends "false"', 'Acquire::Languages "none"')
 _APT_CARRIED = ("Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::https::CAInfo")
 
 
-class Clock:
-    """Tells a `Progress` where the build is, and remembers how long each step took."""
-
-    def __init__(self, progress: Progress, pace: Pace) -> None:
-        self._progress = progress
-        self._pace = pace
-        self._started = self._step_started = time.monotonic()
-        self._step = ""
-        self.durations: dict[str, float] = {}
-
-    def begin(self, step: str) -> None:
-        now = time.monotonic()
-        if self._step:
-            self.durations[self._step] = self.durations.get(self._step, 0.0) + now - self._step_started
-        self._step, self._step_started = step, now
-        self.tick()
-
-    def tick(self) -> None:
-        now = time.monotonic()
-        elapsed = now - self._step_started
-        left = self._pace.left_s(self._step, elapsed, total_elapsed_s=now - self._started)
-        self._progress.step(self._step, fraction=self._pace.fraction(self._step, elapsed), left_s=left)
-
-
 def build_image(
     recipe: Recipe, *, store: ImageStore, cache: Path, progress: Progress, mirror: str | None = None, note: str = ""
 ) -> Version:
@@ -97,45 +66,18 @@ def build_image(
         if mirror
         else choose_sources(host_sources(), suite=recipe.suite, codename=host_codename(), components=recipe.components)
     )
-    with store.stage(recipe.name) as staging, _remembered(cache / f"build-{recipe.name}.json", progress) as clock:
-        _check_space(staging.scratch, 2 * recipe.size_bytes)
+    edition = Edition(
+        origin=recipe.name,
+        arch=recipe.arch,
+        size_bytes=recipe.size_bytes,
+        kernel_args=recipe.kernel_args,
+        build={"suite": recipe.suite, "components": " ".join(recipe.components), "tool": "mmdebstrap"},
+        note=note,
+    )
+    with store.stage(recipe.name) as staging, remembered(cache / f"build-{recipe.name}.json", progress, STEPS) as clock:
+        check_space(staging.scratch, 2 * recipe.size_bytes)
         tree = _make_tree(recipe, staging.scratch, sources, clock)
-        clock.begin("removing identities")
-        prepare(tree)
-        clock.begin("writing the file system")
-        make_filesystem(recipe, staging, tree)
-        kernel_version = _copy_kernel(tree, staging.version)
-        clock.begin("checking the result")
-        _check_result(staging, tree)
-        packages = _packages(tree)
-        clock.begin("computing digests")
-        files = hash_files(staging.version, lambda size_bytes: clock.tick())
-        clock.begin("publishing")
-        manifest = Manifest(
-            image=recipe.name,
-            number=staging.number,
-            recipe=recipe.name,
-            created_at=round(time.time(), 3),
-            arch=recipe.arch,
-            filesystem="ext4",
-            kernel_version=kernel_version,
-            kernel_args=recipe.kernel_args,
-            files=files,
-            packages=packages,
-            build={"suite": recipe.suite, "components": " ".join(recipe.components), "tool": "mmdebstrap"},
-            note=note,
-        )
-        return store.publish(staging, manifest)
-
-
-def filesystem_uuids(image: str, number: int) -> tuple[uuid.UUID, uuid.UUID]:
-    """The seed that all versions of an image share, and this version's own UUID.
-
-    The seed goes into directory hashes and checksums: were it different, every block of metadata would be, and a
-    change between versions would look like a new image.  The UUID names the file system to NFS servers, which
-    must tell versions apart.
-    """
-    return uuid.uuid5(NAMESPACE, image), uuid.uuid5(NAMESPACE, f"{image}:{number}")
+        return publish_tree(tree, _only_kernel(tree), edition, store=store, staging=staging, clock=clock)
 
 
 def mmdebstrap_argv(recipe: Recipe, *, overlay: Path, tree: Path, sources: Sequence[str]) -> list[str]:
@@ -177,52 +119,11 @@ def _make_tree(recipe: Recipe, scratch: Path, sources: Sequence[str], clock: Clo
     return tree
 
 
-def make_filesystem(recipe: Recipe, staging: Staging, tree: Path) -> Path:
-    """One raw ext4 file: blocks of 4 KiB (for verity later), and no journal, which a read-only mount would replay."""
-    file = staging.version / "root.ext4"
-    seed, own = filesystem_uuids(recipe.name, staging.number)
-    with file.open("wb") as output:
-        output.truncate(recipe.size_bytes)
-    # fmt: off
-    run(
-        ["mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-L", "netboot-root",
-         "-O", "^has_journal,^orphan_file,metadata_csum_seed", "-U", str(seed), "-E", f"hash_seed={seed}",
-         "-d", tree, file],
-        timeout_s=900, hint="if there was no space, raise size in the recipe",
-    )
-    # fmt: on
-    run(["tune2fs", "-U", str(own), file])
-    return file
-
-
-def _copy_kernel(tree: Path, target: Path) -> str:
-    """Copy kernel and initrd next to the root; returns the kernel's version."""
-    kernels = sorted((tree / "boot").glob("vmlinuz-*"))
-    if len(kernels) != 1:
-        raise NetbootError(
-            f"the image has {len(kernels)} kernels, not one", hint="name one kernel package in the recipe"
-        )
-    version = kernels[0].name.removeprefix("vmlinuz-")
-    initrd = tree / "boot" / f"initrd.img-{version}"
-    if not initrd.is_file():
-        raise NetbootError(f"no initrd was made for kernel {version}", hint="see the build's output")
-    shutil.copyfile(kernels[0], target / "vmlinuz")
-    shutil.copyfile(initrd, target / "initrd.img")
-    return version
-
-
-def _check_result(staging: Staging, tree: Path) -> None:
-    """Look at what was made before anybody boots it: a clean file system, an initrd that can find its root."""
-    run(["e2fsck", "-f", "-n", staging.version / "root.ext4"], timeout_s=600)
-    shutil.copyfile(staging.version / "initrd.img", tree / "tmp/initrd.img")
-    names = run(["chroot", tree, "lsinitramfs", "/tmp/initrd.img"], timeout_s=120).stdout  # noqa: S108
-    if lacking := [name for name in initramfs.REQUIRED_IN_INITRD if name not in names]:
-        raise NetbootError(f"the initrd lacks {', '.join(lacking)}", hint="is a kernel package in the recipe?")
-
-
-def _packages(tree: Path) -> dict[str, str]:
-    listed = run(["chroot", tree, "dpkg-query", "-W", "-f", "${Package} ${Version}\\n"]).stdout
-    return dict(line.split(" ", 1) for line in listed.splitlines())
+def _only_kernel(tree: Path) -> str:
+    found = kernels(tree)
+    if len(found) != 1:
+        raise NetbootError(f"the image has {len(found)} kernels, not one", hint="name one kernel package in the recipe")
+    return found[0]
 
 
 def _host_apt_options() -> list[str]:
@@ -237,23 +138,3 @@ def _check_rights() -> None:
         raise NotPermitted("building an image needs root, since its files belong to many users", hint="use sudo")
     if not KEYRING.exists():
         raise Unavailable("Debian's keys are not here", hint="apt-get install debian-archive-keyring")
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise Unavailable(
-            f"{folder} has {free >> 20} MiB free, a build needs {needed >> 20}", hint="free some, or name a --data-dir"
-        )
-
-
-@contextmanager
-def _remembered(file: Path, progress: Progress) -> Iterator[Clock]:
-    """A clock that knows the last build's durations; those of a whole build replace them."""
-    durations: Mapping[str, float] = {}
-    with suppress(OSError, ValueError):
-        durations = dict(json.loads(file.read_text(encoding="utf-8")))
-    clock = Clock(progress, Pace.learned(durations))
-    yield clock
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(clock.durations), encoding="utf-8")

@@ -1,6 +1,6 @@
-"""How far a build is and how long it will still take: pure arithmetic over steps of known length.
+"""How far a build or an import is and how long it will still take: pure arithmetic over steps of known length.
 
-The lengths are those of the last build on this machine, or the table's (seconds, measured on two slow cores).
+The lengths are those of the last time on this machine, or the table's (seconds, measured on two slow cores).
 """
 
 from __future__ import annotations
@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-# In order.  The names are what a person sees.
+# How every version ends.
+_TAIL: Mapping[str, float] = {
+    "removing identities": 5,
+    "writing the file system": 8,
+    "checking the result": 4,
+    "computing digests": 3,
+    "publishing": 2,
+}
+
+# The steps of a build, in order.  The names are what a person sees.
 STEPS: Mapping[str, float] = {
     "reading package lists": 3,
     "downloading the base": 4,
@@ -18,11 +27,15 @@ STEPS: Mapping[str, float] = {
     "installing packages": 45,
     "making the initrd": 12,
     "adjusting units": 2,
-    "removing identities": 1,
-    "writing the file system": 8,
-    "checking the result": 4,
-    "computing digests": 3,
-    "publishing": 2,
+    **_TAIL,
+}
+
+# The steps of an import.
+IMPORT_STEPS: Mapping[str, float] = {
+    "reading the source": 20,
+    "installing packages": 30,
+    "making the initrd": 15,
+    **_TAIL,
 }
 
 # A step that takes longer than expected stops short of its end.
@@ -32,9 +45,9 @@ _ENOUGH_S = 5.0
 
 
 class Progress(Protocol):
-    """Who watches a build.  `fraction` is of the whole, 0 to 1; `left_s` the seconds still to go."""
+    """Who watches.  `fraction` is of the whole, 0 to 1; `left_s` the seconds still to go; the rate if it is known."""
 
-    def step(self, name: str, *, fraction: float, left_s: float) -> None: ...
+    def step(self, name: str, *, fraction: float, left_s: float, bytes_per_s: float | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +57,9 @@ class Pace:
     expected: Mapping[str, float]
 
     @classmethod
-    def learned(cls, durations: Mapping[str, float]) -> Pace:
-        """The table, bettered by what an earlier build took; odd values are left out."""
-        return cls({name: durations[name] if _sane(durations.get(name)) else usual for name, usual in STEPS.items()})
+    def learned(cls, durations: Mapping[str, float], steps: Mapping[str, float] = STEPS) -> Pace:
+        """The table, bettered by what it took earlier; odd values are left out."""
+        return cls({name: durations[name] if _sane(durations.get(name)) else usual for name, usual in steps.items()})
 
     def done_s(self, step: str, elapsed_s: float) -> float:
         """Seconds of expected work behind us, `elapsed_s` into `step`."""
@@ -65,6 +78,15 @@ class Pace:
         done = self.done_s(step, elapsed_s)
         stretch = total_elapsed_s / done if done >= _ENOUGH_S else 1.0
         return (sum(self.expected.values()) - done) * stretch
+
+    def fraction_at(self, step: str, share: float) -> float:
+        """As `fraction`, when it is known that `share` of this step is done, 0 to 1."""
+        return (self.done_s(step, 0.0) + share * self.expected[step]) / sum(self.expected.values())
+
+    def left_at_s(self, step: str, share: float, *, elapsed_s: float) -> float:
+        """Seconds to go: this step at the rate that it had so far, the later ones as expected."""
+        here = elapsed_s * (1 - share) / share if share > 0 else self.expected[step]
+        return here + sum(self.expected.values()) - self.done_s(step, 0.0) - self.expected[step]
 
 
 def _sane(seconds: object) -> bool:

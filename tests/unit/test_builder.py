@@ -9,10 +9,11 @@ import pytest
 from netboot import initramfs
 from netboot.config.paths import recipes_dir
 from netboot.errors import Unavailable
-from netboot.images.builder import MARKS, filesystem_uuids, make_filesystem, mmdebstrap_argv
+from netboot.images.builder import MARKS, mmdebstrap_argv
 from netboot.images.mirror import Source, choose_sources, host_codename, host_sources, parse_deb822, parse_lines
-from netboot.images.pace import STEPS, Pace
+from netboot.images.pace import IMPORT_STEPS, STEPS, Pace
 from netboot.images.prepare import prepare
+from netboot.images.publish import filesystem_uuids, make_filesystem
 from netboot.images.recipe import Recipe, load_recipe
 from netboot.images.store import ImageStore
 from netboot.system.commands import CommandFailed, run
@@ -163,6 +164,18 @@ def test_a_machine_twice_as_slow_has_twice_as_long_to_go() -> None:
     assert pace.left_s(step, 0.0, total_elapsed_s=2 * pace.done_s(step, 0.0)) == pytest.approx(2 * usual)
 
 
+def test_work_of_known_amount_is_told_by_its_rate() -> None:
+    pace = Pace.learned({}, IMPORT_STEPS)
+    step = next(iter(IMPORT_STEPS))
+    rest = sum(IMPORT_STEPS.values()) - IMPORT_STEPS[step]
+    assert pace.left_at_s(step, 0.25, elapsed_s=10.0) == pytest.approx(30.0 + rest)
+    assert pace.left_at_s(step, 0.0, elapsed_s=0.0) == pytest.approx(sum(IMPORT_STEPS.values()))
+    seen = [pace.fraction_at(each, share) for each in IMPORT_STEPS for share in (0.0, 0.5, 1.0)]
+    assert seen == sorted(seen)
+    assert seen[0] == 0.0
+    assert seen[-1] == pytest.approx(1.0)
+
+
 # -- what is made
 
 
@@ -203,9 +216,9 @@ def test_versions_share_the_seed_and_differ_in_uuid() -> None:
     assert len({seed_1, own_1, own_2, filesystem_uuids("b", 1)[1]}) == 4
 
 
-def make(tmp_path: Path, tree: Path, **changes: object) -> Path:
+def make(tmp_path: Path, tree: Path, *, size_bytes: int) -> Path:
     with ImageStore(tmp_path / "images").stage("tiny") as staging:
-        file = make_filesystem(recipe(name="tiny", **changes), staging, tree)
+        file = make_filesystem(staging, tree, size_bytes)
         return file.rename(tmp_path / "root.ext4")
 
 
@@ -231,7 +244,7 @@ def test_a_tree_that_is_too_large_says_which_setting_to_change(tmp_path: Path) -
     (tree / "large").write_bytes(os.urandom(9 << 20))
     with pytest.raises(CommandFailed) as caught:
         make(tmp_path, tree, size_bytes=8 << 20)
-    assert "raise size in the recipe" in (caught.value.hint or "")
+    assert "size in the recipe" in (caught.value.hint or "")
 
 
 # -- what runs on the client
