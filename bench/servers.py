@@ -14,8 +14,9 @@ from pathlib import Path
 from bench import place
 from bench.place import POOL_FIRST, POOL_LAST, SERVER, Process
 from netboot.errors import Unavailable
-from netboot.images.manifest import Manifest
-from netboot.images.store import ImageStore, hash_files
+from netboot.images.manifest import Manifest, Origin, OriginKind
+from netboot.images.measure import measure_whole
+from netboot.images.store import ImageStore
 from netboot.system.commands import run
 
 MIB = 1 << 20
@@ -67,12 +68,12 @@ def publish(store: ImageStore, folder: Path) -> None:
         manifest = Manifest(
             image="bench",
             number=staging.number,
-            recipe="bench",
+            origin=Origin(kind=OriginKind.IMPORT, name="bench"),
             created_at=time.time(),
             arch="amd64",
             filesystem="ext4",
             kernel_version="0",
-            files=hash_files(staging.version),
+            files=measure_whole(staging.version, "bench", staging.number),
         )
         store.publish(staging, manifest)
 

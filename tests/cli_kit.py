@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from netboot.cli.main import main
-from netboot.images.manifest import FILES, Manifest
-from netboot.images.store import ImageStore, hash_files
+from netboot.images.store import ImageStore
 from netboot.model.image import Version
+from tests.images_kit import publish_whole
 
 NETBOOT = (sys.executable, "-m", "netboot")
 CHECKOUT = Path(__file__).parents[1]
@@ -55,22 +55,7 @@ class Cli:
 
 def publish_image(data_dir: Path, image: str = "debian") -> Version:
     """A published version with files that hold next to nothing."""
-    store = ImageStore(data_dir / "images")
-    with store.stage(image) as staging:
-        for name in FILES.values():
-            (staging.version / name).write_text(f"{name} of {staging.number}")
-        manifest = Manifest(
-            image=image,
-            number=staging.number,
-            recipe=image,
-            created_at=1000.0,
-            arch="amd64",
-            filesystem="ext4",
-            kernel_version="6.1",
-            kernel_args=("quiet",),
-            files=hash_files(staging.version),
-        )
-        return store.publish(staging, manifest)
+    return publish_whole(ImageStore(data_dir / "images"), image)
 
 
 def environ(**more: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from netboot.model.image import Artefact, Digest, Version
+from netboot.model.image import Artefact, Digest, Root, Version
 from netboot.model.loader import Loader, LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.target import ImageTarget
@@ -26,7 +26,7 @@ def make_version(image: str = "debian", number: int = 1, arch: str = "amd64") ->
         kernel_version="6.1",
         arch=arch,
         filesystem="ext4",
-        root=artefact,
+        root=Root(path=Path("/x"), size_bytes=1, digest=artefact.digest),
         kernel=artefact,
         initrd=artefact,
         created_at=0.0,

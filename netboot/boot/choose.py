@@ -192,11 +192,12 @@ def _unknown(mac: MacAddress, policy: BootPolicy, settings: Settled) -> BootTarg
 
 
 def _menu(mac: MacAddress, policy: BootPolicy, settings: Settled) -> BootTarget:
-    newest = {version.image: version for version in policy.versions.list()}
-    if not newest:
+    names = sorted({version.image for version in policy.versions.list()})
+    offered = [version for name in names if (version := policy.versions.find(VersionRef(name)))]
+    if not offered:
         return _no_version(mac, None, known=False)
     reason = "unknown clients get a menu"
-    entries = tuple(_anonymous(mac, newest[name], policy, settings, reason=reason) for name in sorted(newest))
+    entries = tuple(_anonymous(mac, version, policy, settings, reason=reason) for version in offered)
     return MenuTarget(mac=mac, entries=entries, reason=reason)
 
 

@@ -23,7 +23,6 @@ from netboot.config import Config
 from netboot.images.store import ImageStore
 from netboot.model.client import Client
 from netboot.model.event import EventKind
-from netboot.model.image import Version
 from netboot.model.loader import LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.request import Arch, BootRequest, Firmware, Stage, arch_name
@@ -82,7 +81,7 @@ def explain_client(
         result=_result(target),
         reason=target.reason,
         hint=target.hint if isinstance(target, DeniedTarget) else "",
-        rows=(*known, *_image_rows(target, client, layers_of(client, policy), arch))
+        rows=(*known, *_image_rows(target, client, layers_of(client, policy), arch, _version_source(client, images)))
         if isinstance(target, ImageTarget)
         else known,
     )
@@ -127,9 +126,11 @@ def _record_rows(mac: MacAddress, client: Client | None, config: Config) -> Iter
         yield Row("profiles", client.profiles, CLIENT)
 
 
-def _image_rows(target: ImageTarget, client: Client | None, layers: Sequence[Layer], arch: int) -> Iterator[Row]:
+def _image_rows(
+    target: ImageTarget, client: Client | None, layers: Sequence[Layer], arch: int, version_source: str
+) -> Iterator[Row]:
     version, sources = target.version, settle(layers, arch).sources
-    yield Row("version", version.label, _version_source(version, client))
+    yield Row("version", version.label, version_source)
     yield Row("digest", version.digest, IMAGE)
     yield Row("kernel", version.kernel_version, IMAGE)
     yield Row("hostname", target.hostname, CLIENT if client else "MAC address")
@@ -145,11 +146,11 @@ def _image_rows(target: ImageTarget, client: Client | None, layers: Sequence[Lay
             yield Row("kernel_args", words, source)
 
 
-def _version_source(version: Version, client: Client | None) -> str:
+def _version_source(client: Client | None, images: ImageStore) -> str:
     if client is None or client.image is None:
         return CONFIG
-    fixed = client.image.selector == version.number
-    return CLIENT if fixed else f"{client.image.selector} version of {client.image.image}"
+    meant = images.tags(client.image.image).meant(client.image.selector)
+    return CLIENT if isinstance(meant, int) else f"tag {meant} of {client.image.image}"
 
 
 def _configured(value: object, default: object) -> str:

@@ -13,7 +13,7 @@ from netboot.cli.telling import ClientTelling
 from netboot.model.boot import Boot, Verdict
 from netboot.model.client import Client
 from netboot.model.event import Event
-from netboot.model.image import Artefact, Version
+from netboot.model.image import Artefact, DeltaFile, Root, Version
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
 
@@ -50,16 +50,25 @@ def telling_shape(telling: ClientTelling) -> Shape:
 
 
 def version_shape(version: Version) -> Shape:
+    root, delta, parent = version.root, version.delta, version.parent
+    files: Shape = {"root": _root(root), "kernel": _artefact(version.kernel), "initrd": _artefact(version.initrd)}
+    files |= {"verity": _artefact(root.verity.tree) if root.verity else None}
+    files |= (
+        {"delta": {**_artefact(delta), "chunk_bytes": delta.chunk_bytes, "changed_bytes": delta.changed_bytes}}
+        if delta
+        else {"delta": None}
+    )
     return {
         "image": version.image,
         "number": version.number,
         "digest": str(version.digest),
+        "parent": {"number": parent.number, "digest": str(parent.digest)} if parent else None,
         "kernel_version": version.kernel_version,
         "arch": version.arch,
         "filesystem": version.filesystem,
         "created_at": version.created_at,
         "kernel_args": list(version.kernel_args),
-        "files": {name: _artefact(getattr(version, name)) for name in ("root", "kernel", "initrd")},
+        "files": files,
     }
 
 
@@ -132,8 +141,18 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def _artefact(artefact: Artefact) -> Shape:
+def _artefact(artefact: Artefact | DeltaFile) -> Shape:
     return {"path": str(artefact.path), "size_bytes": artefact.size_bytes, "digest": str(artefact.digest)}
+
+
+def _root(root: Root) -> Shape:
+    return {
+        "path": str(root.path),
+        "size_bytes": root.size_bytes,
+        "digest": _text(root.digest),
+        "root_hash": root.verity.root_hash.hex if root.verity else None,
+        "salt": root.verity.salt.hex() if root.verity else None,
+    }
 
 
 def _text(value: object) -> str | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from netboot import initramfs
 from netboot.errors import NetbootError, NotPermitted, Unavailable
 from netboot.images.clock import Clock, remembered
+from netboot.images.manifest import Origin, OriginKind
 from netboot.images.mirror import choose_sources, host_codename, host_sources
 from netboot.images.pace import STEPS, Progress
 from netboot.images.publish import Edition, check_space, kernels, publish_tree
@@ -67,7 +68,7 @@ def build_image(
         else choose_sources(host_sources(), suite=recipe.suite, codename=host_codename(), components=recipe.components)
     )
     edition = Edition(
-        origin=recipe.name,
+        origin=Origin(kind=OriginKind.RECIPE, name=recipe.name),
         arch=recipe.arch,
         size_bytes=recipe.size_bytes,
         kernel_args=recipe.kernel_args,

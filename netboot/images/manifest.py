@@ -1,7 +1,8 @@
 """The manifest: what a version says about itself, as JSON beside its files.
 
-Its text is what the version's digest covers, and it names the digest of each file, so one digest stands for every bit
+Its text is what the version's digest covers, and it names what each file must hold, so one digest stands for every bit
 of a version.  Reading is strict: a field that is missing, unknown or of the wrong kind is an error that names it.
+Format 2 is written; format 1, of versions stored whole with a SHA-256 of their root, is read as well.
 """
 
 from __future__ import annotations
@@ -10,57 +11,52 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from netboot.errors import InvalidInput
-from netboot.model.image import Artefact, Digest, Version
+from netboot.images.documents import check_fields, parse_object
+from netboot.images.entries import FILES, FileEntry, Files, parse_files, shape_files
+from netboot.model.image import Artefact, DeltaFile, Digest, Parent, Root, Verity, Version
 from netboot.model.names import parse_image_name
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "manifest.json"
 
-# What a version consists of besides its manifest: the part's name, then its file's.
-FILES: Mapping[str, str] = {"root": "root.ext4", "kernel": "vmlinuz", "initrd": "initrd.img"}
 
-# Field, type in JSON.
-_FIELDS: Mapping[str, type | tuple[type, ...]] = {
-    "format": int,
-    "image": str,
-    "number": int,
-    "recipe": str,
-    "created_at": (int, float),
-    "arch": str,
-    "filesystem": str,
-    "kernel_version": str,
-    "kernel_args": list,
-    "files": dict,
-    "packages": dict,
-    "build": dict,
-    "note": str,
-}
+class OriginKind(StrEnum):
+    RECIPE = "recipe"
+    DRAFT = "draft"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
-    """One file of a version: its size in bytes and digest."""
+class Origin:
+    """What a version was made from: a recipe or draft by its name, an import by what was given."""
 
-    size_bytes: int
-    digest: Digest
+    kind: OriginKind
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Everything known of a version.  `packages` maps names to versions; `build` tells how it was made."""
+    """Everything known of a version.
+
+    `created_by` is who published it; `packages` maps names to versions; `build` tells how it was made.  `parent` and
+    `files.delta` are there together, or the version is stored whole.
+    """
 
     image: str
     number: int
-    recipe: str
+    origin: Origin
     created_at: float
     arch: str
     filesystem: str
     kernel_version: str
-    files: Mapping[str, FileEntry]
+    files: Files
+    parent: Parent | None = None
+    created_by: str = ""
     kernel_args: tuple[str, ...] = ()
     packages: Mapping[str, str] = field(default_factory=dict)
     build: Mapping[str, str] = field(default_factory=dict)
@@ -68,20 +64,20 @@ class Manifest:
 
     def to_json(self) -> str:
         """The manifest's one spelling: sorted, indented, ending in a newline."""
+        parent = self.parent
         value = {
             "format": FORMAT,
             "image": self.image,
             "number": self.number,
-            "recipe": self.recipe,
+            "parent": {"number": parent.number, "digest": str(parent.digest)} if parent else None,
+            "origin": {"kind": self.origin.kind.value, "name": self.origin.name},
             "created_at": self.created_at,
+            "created_by": self.created_by,
             "arch": self.arch,
             "filesystem": self.filesystem,
             "kernel_version": self.kernel_version,
             "kernel_args": list(self.kernel_args),
-            "files": {
-                part: {"file": FILES[part], "size_bytes": entry.size_bytes, "digest": str(entry.digest)}
-                for part, entry in self.files.items()
-            },
+            "files": shape_files(self.files),
             "packages": dict(self.packages),
             "build": dict(self.build),
             "note": self.note,
@@ -89,28 +85,54 @@ class Manifest:
         return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
+# Field, type in JSON: those of both formats, then of one.
+_FIELDS: Mapping[str, tuple[type, ...]] = {
+    "format": (int,),
+    "image": (str,),
+    "number": (int,),
+    "created_at": (int, float),
+    "arch": (str,),
+    "filesystem": (str,),
+    "kernel_version": (str,),
+    "kernel_args": (list,),
+    "files": (dict,),
+    "packages": (dict,),
+    "build": (dict,),
+    "note": (str,),
+}
+_FIELDS_BY_FORMAT: Mapping[int, Mapping[str, tuple[type, ...]]] = {
+    1: {**_FIELDS, "recipe": (str,)},
+    2: {**_FIELDS, "parent": (dict, type(None)), "origin": (dict,), "created_by": (str,)},
+}
+
+
 def parse_manifest(text: str) -> Manifest:
     """Raises `InvalidInput` naming the field that is wrong."""
-    value = _object(text)
-    _check_fields(value)
-    if value["format"] != FORMAT:
-        raise InvalidInput(f"its format is {value['format']}, this program reads {FORMAT}", hint="use a newer netboot")
+    value = parse_object(text)
+    format = value.get("format")
+    if type(format) is int and format not in _FIELDS_BY_FORMAT:
+        raise InvalidInput(f"its format is {format}, this program reads 1 to {FORMAT}", hint="use a newer netboot")
+    check_fields(value, _FIELDS_BY_FORMAT[format if type(format) is int else FORMAT])
     if value["number"] < 1:
         raise InvalidInput(f"number is {value['number']}, versions count from 1")
-    return Manifest(
+    manifest = Manifest(
         image=parse_image_name(value["image"]),
         number=value["number"],
-        recipe=value["recipe"],
+        origin=_parse_origin(value["origin"]) if format != 1 else Origin(kind=OriginKind.RECIPE, name=value["recipe"]),
         created_at=float(value["created_at"]),
+        created_by=value.get("created_by", ""),
         arch=value["arch"],
         filesystem=value["filesystem"],
         kernel_version=value["kernel_version"],
         kernel_args=tuple(_texts("kernel_args", value["kernel_args"])),
-        files=_parse_files(value["files"]),
+        files=parse_files(value["files"], format=value["format"]),
+        parent=_parse_parent(value.get("parent")),
         packages=dict(zip(value["packages"], _texts("packages", value["packages"].values()), strict=True)),
         build=dict(zip(value["build"], _texts("build", value["build"].values()), strict=True)),
         note=value["note"],
     )
+    _check_descent(manifest)
+    return manifest
 
 
 def manifest_digest(text: str) -> Digest:
@@ -119,11 +141,12 @@ def manifest_digest(text: str) -> Digest:
 
 def version_of(manifest: Manifest, *, digest: Digest, directory: Path) -> Version:
     """The manifest as the version that the rest of the program knows, its files in `directory`."""
+    files = manifest.files
 
-    def artefact(part: str) -> Artefact:
-        entry = manifest.files[part]
+    def artefact(part: str, entry: FileEntry) -> Artefact:
         return Artefact(path=directory / FILES[part], size_bytes=entry.size_bytes, digest=entry.digest)
 
+    verity, delta = files.root.verity, files.delta
     return Version(
         image=manifest.image,
         number=manifest.number,
@@ -131,39 +154,54 @@ def version_of(manifest: Manifest, *, digest: Digest, directory: Path) -> Versio
         kernel_version=manifest.kernel_version,
         arch=manifest.arch,
         filesystem=manifest.filesystem,
-        root=artefact("root"),
-        kernel=artefact("kernel"),
-        initrd=artefact("initrd"),
+        root=Root(
+            path=directory / FILES["root"],
+            size_bytes=files.root.size_bytes,
+            verity=Verity(root_hash=verity.root_hash, salt=verity.salt, tree=artefact("verity", verity.tree))
+            if verity
+            else None,
+            digest=files.root.digest,
+        ),
+        kernel=artefact("kernel", files.kernel),
+        initrd=artefact("initrd", files.initrd),
         created_at=manifest.created_at,
         kernel_args=manifest.kernel_args,
+        parent=manifest.parent,
+        delta=DeltaFile(
+            path=directory / FILES["delta"],
+            size_bytes=delta.size_bytes,
+            digest=delta.digest,
+            chunk_bytes=delta.chunk_bytes,
+            changed_bytes=delta.changed_bytes,
+        )
+        if delta
+        else None,
     )
 
 
-def _object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise InvalidInput(f"it is not JSON: {error.msg} in line {error.lineno}") from error
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
-        raise InvalidInput(f"it is not JSON that can be read: {error}") from error
-    if not isinstance(value, dict):
-        raise InvalidInput("it is not a JSON object")
-    return value
+def _check_descent(manifest: Manifest) -> None:
+    if (manifest.parent is None) != (manifest.files.delta is None):
+        raise InvalidInput("parent and files.delta go together: it has one without the other")
+    if manifest.parent and not 1 <= manifest.parent.number < manifest.number:
+        raise InvalidInput(f"parent is {manifest.parent.number}, which is not before {manifest.number}")
 
 
-def _refuse_constant(name: str) -> float:
-    raise InvalidInput(f"{name} is no number of JSON")
+def _parse_origin(value: Mapping[str, Any]) -> Origin:
+    match value:
+        case {"kind": str(kind), "name": str(name)} if len(value) == 2 and kind in set(OriginKind):
+            return Origin(kind=OriginKind(kind), name=name)
+        case _:
+            raise InvalidInput(f"origin is not a kind, {', '.join(OriginKind)}, and a name")
 
 
-def _check_fields(value: Mapping[str, Any]) -> None:
-    if missing := sorted(_FIELDS.keys() - value.keys()):
-        raise InvalidInput(f"it lacks {', '.join(missing)}")
-    if unknown := sorted(value.keys() - _FIELDS.keys()):
-        raise InvalidInput(f"it has the unknown field {', '.join(unknown)}")
-    for name, kind in _FIELDS.items():
-        # bool is a kind of int in Python, but not in JSON.
-        if not isinstance(value[name], kind) or isinstance(value[name], bool):
-            raise InvalidInput(f"{name} cannot be {value[name]!r}")
+def _parse_parent(value: Mapping[str, Any] | None) -> Parent | None:
+    match value:
+        case None:
+            return None
+        case {"number": int(number), "digest": str(digest)} if len(value) == 2 and type(number) is int:
+            return Parent(number=number, digest=Digest.parse(digest))
+        case _:
+            raise InvalidInput("parent does not have exactly number and digest")
 
 
 def _texts(name: str, values: Any) -> list[str]:
@@ -171,19 +209,3 @@ def _texts(name: str, values: Any) -> list[str]:
     if not all(isinstance(each, str) for each in texts):
         raise InvalidInput(f"{name} holds something that is not text")
     return texts
-
-
-def _parse_files(value: Mapping[str, Any]) -> dict[str, FileEntry]:
-    if value.keys() != FILES.keys():
-        raise InvalidInput(f"files are {', '.join(sorted(value))}, not {', '.join(sorted(FILES))}")
-    return {part: _parse_file(part, entry) for part, entry in value.items()}
-
-
-def _parse_file(part: str, entry: Any) -> FileEntry:
-    match entry:
-        case {"file": str(name), "size_bytes": int(size), "digest": str(digest)} if len(entry) == 3:
-            if name != FILES[part] or size < 0:
-                raise InvalidInput(f"files.{part} is {name!r} of {size} bytes, not {FILES[part]!r}")
-            return FileEntry(size_bytes=size, digest=Digest.parse(digest))
-        case _:
-            raise InvalidInput(f"files.{part} does not have exactly file, size_bytes and digest")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,24 +15,25 @@ from pathlib import Path
 from netboot import initramfs
 from netboot.errors import NetbootError, Unavailable
 from netboot.images.clock import Clock
-from netboot.images.manifest import Manifest
+from netboot.images.identity import filesystem_uuids
+from netboot.images.manifest import Manifest, Origin
+from netboot.images.measure import measure_whole
 from netboot.images.packages import installed_packages
 from netboot.images.prepare import prepare
-from netboot.images.store import ImageStore, Staging, hash_files
+from netboot.images.staging import Staging
+from netboot.images.store import ImageStore
 from netboot.model.image import Version
 from netboot.system.beneath import names_beneath, read_beneath
 from netboot.system.commands import run
 from netboot.system.sandbox import call_in, run_in
-
-# UUIDs of file systems are derived from names in this space, so that they are the same wherever an image is built.
-NAMESPACE = uuid.UUID("6f0b7a52-3f0e-5d0c-9a3e-6b0d1c2f4e58")
+from netboot.system.users import user_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """What is known of a version before it is made.  `origin` is the recipe's name, or says what was imported."""
+    """What is known of a version before it is made."""
 
-    origin: str
+    origin: Origin
     arch: str
     size_bytes: int
     kernel_args: tuple[str, ...] = ()
@@ -55,13 +55,14 @@ def publish_tree(
     clock.begin("checking the result")
     run(["e2fsck", "-f", "-n", root], timeout_s=600)
     clock.begin("computing digests")
-    files = hash_files(staging.version, lambda size_bytes: clock.tick())
+    files = measure_whole(staging.version, staging.image, staging.number, lambda size_bytes: clock.tick())
     clock.begin("publishing")
     manifest = Manifest(
         image=staging.image,
         number=staging.number,
-        recipe=edition.origin,
+        origin=edition.origin,
         created_at=round(time.time(), 3),
+        created_by=user_name(),
         arch=edition.arch,
         filesystem="ext4",
         kernel_version=kernel_version,
@@ -74,18 +75,8 @@ def publish_tree(
     return store.publish(staging, manifest)
 
 
-def filesystem_uuids(image: str, number: int) -> tuple[uuid.UUID, uuid.UUID]:
-    """The seed that all versions of an image share, and this version's own UUID.
-
-    The seed goes into directory hashes and checksums: were it different, every block of metadata would be, and a
-    change between versions would look like a new image.  The UUID names the file system to NFS servers, which
-    must tell versions apart.
-    """
-    return uuid.uuid5(NAMESPACE, image), uuid.uuid5(NAMESPACE, f"{image}:{number}")
-
-
 def make_filesystem(staging: Staging, tree: Path, size_bytes: int) -> Path:
-    """One raw ext4 file: blocks of 4 KiB (for verity later), and no journal, which a read-only mount would replay."""
+    """One raw ext4 file: blocks of 4 KiB, as its hash tree has, no journal, which a read-only mount would replay."""
     file = staging.version / "root.ext4"
     seed, own = filesystem_uuids(staging.image, staging.number)
     with file.open("wb") as output:

@@ -36,8 +36,57 @@ class Artefact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verity:
+    """What names every bit of a root: the root hash and salt of its dm-verity tree, and the tree's file."""
+
+    root_hash: Digest
+    salt: bytes
+    tree: Artefact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A version's root file system, raw.
+
+    The file at `path`, and that of its tree, may be absent: the version is then stored as its changes to its parent,
+    and `ImageStore.materialise` makes both.  Versions of the manifest's first format have a `digest` of the file in
+    place of `verity`, and are always stored whole.
+    """
+
+    path: Path
+    size_bytes: int
+    verity: Verity | None = None
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeltaFile:
+    """A version's changes to its parent, as a copy-on-write device of `chunk_bytes` a chunk.
+
+    `changed_bytes` is how much of the root differs, in whole chunks.
+    """
+
+    path: Path
+    size_bytes: int
+    digest: Digest
+    chunk_bytes: int
+    changed_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """The version of the same image that a version is stored as changes to."""
+
+    number: int
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """One published state of an image.  `number` counts from 1; `digest` covers the whole manifest."""
+    """One published state of an image.  `number` counts from 1; `digest` covers the whole manifest.
+
+    `parent` and `delta` are there together, or the version is stored whole.
+    """
 
     image: str
     number: int
@@ -45,11 +94,13 @@ class Version:
     kernel_version: str
     arch: str
     filesystem: str
-    root: Artefact
+    root: Root
     kernel: Artefact
     initrd: Artefact
     created_at: float
     kernel_args: tuple[str, ...] = ()
+    parent: Parent | None = None
+    delta: DeltaFile | None = None
 
     @property
     def label(self) -> str:
@@ -57,5 +108,5 @@ class Version:
 
     @property
     def size_bytes(self) -> int:
-        """Of all that it consists of."""
+        """Of what a client boots, however it is stored."""
         return self.root.size_bytes + self.kernel.size_bytes + self.initrd.size_bytes

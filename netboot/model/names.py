@@ -12,7 +12,10 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _IMAGE = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
 _TAG = re.compile(r"[a-z](?:[a-z0-9.-]{0,62}[a-z0-9])?")
 
+# The newest version of an image, always.
 LATEST = "latest"
+# What an image's name alone means, if the image has this tag.
+STABLE = "stable"
 
 
 def parse_client_name(text: str) -> str:
@@ -45,12 +48,25 @@ def parse_image_name(text: str) -> str:
     return text
 
 
+def parse_tag(text: str) -> str:
+    """A tag is a movable name for a version of an image."""
+    if not _TAG.fullmatch(text):
+        raise InvalidInput(
+            f"{text!r} cannot be a tag",
+            hint="use lower-case letters, digits, inner dots and hyphens, a letter first, at most 64, as stable",
+        )
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class VersionRef:
-    """`IMAGE`, `IMAGE:NUMBER` or `IMAGE:TAG`; without a selector it means the tag `latest`."""
+    """`IMAGE`, `IMAGE:NUMBER` or `IMAGE:TAG`.
+
+    `IMAGE` alone, with None for selector, means the tag `stable` if the image has it, else the newest version.
+    """
 
     image: str
-    selector: int | str = LATEST
+    selector: int | str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -68,4 +84,4 @@ class VersionRef:
         )
 
     def __str__(self) -> str:
-        return self.image if self.selector == LATEST else f"{self.image}:{self.selector}"
+        return self.image if self.selector is None else f"{self.image}:{self.selector}"

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from netboot.images.manifest import FILES, Manifest
-from netboot.images.store import ImageStore, hash_files
+from netboot.images.entries import FILES
+from netboot.images.measure import measure_whole
+from netboot.images.store import ImageStore
 from netboot.lab.client import UBOOT_MAC, LabFirmware, QemuClient
 from netboot.lab.config import LabDhcp
 from netboot.lab.lab import Lab
@@ -23,6 +24,7 @@ from netboot.model.loader import LoaderChoice
 from netboot.model.names import VersionRef
 from netboot.system.commands import run
 from tests.boot.conftest import MakeLab
+from tests.images_kit import manifest_for
 from tests.kit import cannot_run
 
 pytestmark = [pytest.mark.walls, pytest.mark.timeout(600)]
@@ -40,22 +42,11 @@ def data_dir(tmp_path: Path) -> Path:
     own = tmp_path / "data"
     store = ImageStore(own / "images")
     with store.stage(BOARD.image) as staging:
-        for name in FILES.values():
-            (staging.version / name).write_bytes(b"no kernel" * 10_000)
-        root = staging.version / FILES["root"]
-        root.unlink()
-        run(["mkfs.ext4", "-q", str(root), "8M"])
-        manifest = Manifest(
-            image=BOARD.image,
-            number=staging.number,
-            recipe=BOARD.image,
-            created_at=1000.0,
-            arch="arm64",
-            filesystem="ext4",
-            kernel_version="6.1",
-            files=hash_files(staging.version),
-        )
-        store.publish(staging, manifest)
+        for part in ("kernel", "initrd"):
+            (staging.version / FILES[part]).write_bytes(b"no kernel" * 10_000)
+        run(["mkfs.ext4", "-q", str(staging.version / FILES["root"]), "8M"])
+        files = measure_whole(staging.version, BOARD.image, staging.number)
+        store.publish(staging, manifest_for(staging, files, arch="arm64", kernel_args=()))
     return own
 
 

@@ -22,8 +22,8 @@ from typing import Any
 from netboot.errors import NetbootError
 from netboot.exports.apply import Exporter
 from netboot.exports.nfs_ganesha import PORT, Ganesha
-from netboot.images.store import hash_file
-from netboot.model.image import Artefact, Digest, Version
+from netboot.images.measure import hash_file
+from netboot.model.image import Artefact, Digest, Root, Version
 from netboot.system.loop import find_loop
 from netboot.system.mounts import mounted
 
@@ -50,7 +50,7 @@ def make_version(folder: Path, number: int) -> Version:
         kernel_version="6.1",
         arch="amd64",
         filesystem="ext4",
-        root=artefact,
+        root=Root(path=file, size_bytes=entry.size_bytes, digest=entry.digest),
         kernel=artefact,
         initrd=artefact,
         created_at=0.0,

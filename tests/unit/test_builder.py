@@ -10,10 +10,11 @@ from netboot import initramfs
 from netboot.config.paths import recipes_dir
 from netboot.errors import Unavailable
 from netboot.images.builder import MARKS, mmdebstrap_argv
+from netboot.images.identity import filesystem_uuids
 from netboot.images.mirror import Source, choose_sources, host_codename, host_sources, parse_deb822, parse_lines
 from netboot.images.pace import IMPORT_STEPS, STEPS, Pace
 from netboot.images.prepare import prepare
-from netboot.images.publish import filesystem_uuids, make_filesystem
+from netboot.images.publish import make_filesystem
 from netboot.images.recipe import Recipe, load_recipe
 from netboot.images.store import ImageStore
 from netboot.system.commands import CommandFailed, run

@@ -9,6 +9,7 @@ from netboot.boot.choose import BootPolicy, choose, machine_id
 from netboot.boot.layers import CONFIGURATION, Layer
 from netboot.config import UnknownClients
 from netboot.errors import NetbootError
+from netboot.images.tags import Tags
 from netboot.model.client import Client
 from netboot.model.image import Version
 from netboot.model.loader import LoaderChoice
@@ -37,10 +38,9 @@ class Known(Book):
 
 class Published(Book):
     def find(self, ref: VersionRef) -> Version | None:
-        found = [each for each in self.versions if each.image == ref.image]
-        if ref.selector == "latest":
-            return found[-1] if found else None
-        return next((each for each in found if each.number == ref.selector), None)
+        found = {each.number: each for each in self.versions if each.image == ref.image}
+        number = Tags().resolve(ref.selector, found)
+        return None if number is None else found[number]
 
 
 TWO = (make_version(), make_version(number=2))

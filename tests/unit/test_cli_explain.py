@@ -44,7 +44,7 @@ def test_assigned_client(cli: Cli, tmp_path: Path) -> None:
         "reason": "client lab-01 is assigned debian",
         "hint": "",
     }
-    assert ("version", "debian:1", "latest version of debian") in rows
+    assert ("version", "debian:1", "tag latest of debian") in rows
     assert ("hostname", "lab-01", "client record") in rows
     assert ("upper_size", "1g", "configuration") in rows
     assert ("shell", False, "default") in rows

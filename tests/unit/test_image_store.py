@@ -3,15 +3,28 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from netboot.errors import Conflict, NetbootError, NotFound
-from netboot.images.manifest import FILES, Manifest
-from netboot.images.store import ImageStore, Staging, hash_files
-from netboot.model.image import Version
-from netboot.model.names import VersionRef
+from netboot.images.entries import FILES
+from netboot.images.measure import measure_whole
+from netboot.images.store import ImageStore
+from netboot.images.tags import Tags
+from netboot.model.image import Digest, Parent, Version
+from netboot.model.names import LATEST, VersionRef
+from tests.images_kit import (
+    block,
+    manifest_for,
+    publish_delta,
+    publish_format_1,
+    publish_whole,
+    write_boot_files,
+    write_root,
+)
 
 
 @pytest.fixture
@@ -19,24 +32,8 @@ def store(tmp_path: Path) -> ImageStore:
     return ImageStore(tmp_path / "images")
 
 
-def manifest_for(staging: Staging) -> Manifest:
-    return Manifest(
-        image=staging.image,
-        number=staging.number,
-        recipe=staging.image,
-        created_at=1.0,
-        arch="amd64",
-        filesystem="ext4",
-        kernel_version="6.1",
-        files=hash_files(staging.version),
-    )
-
-
 def publish(store: ImageStore, image: str = "debian") -> Version:
-    with store.stage(image) as staging:
-        for name in FILES.values():
-            (staging.version / name).write_text(f"{name} of {staging.number}")
-        return store.publish(staging, manifest_for(staging))
+    return publish_whole(store, image)
 
 
 def find(store: ImageStore, ref: str) -> Version | None:
@@ -125,7 +122,7 @@ def test_what_a_killed_build_left_is_removed_by_the_next(store: ImageStore, tmp_
     assert len(leftovers(tmp_path)) == 1
     assert store.list() == ()
     publish(store)
-    assert len(leftovers(tmp_path)) == len(FILES) + 1
+    assert leftovers(tmp_path / "images/.staging") == []
 
 
 def test_two_builds_of_one_image_at_a_time_are_refused(store: ImageStore) -> None:
@@ -137,12 +134,13 @@ def test_two_builds_of_one_image_at_a_time_are_refused(store: ImageStore) -> Non
 
 def test_every_bit_is_verified(store: ImageStore) -> None:
     version = publish(store)
+    assert version.root.verity is not None
     told: list[int] = []
     store.verify(version, told.append)
-    assert sum(told) == version.root.size_bytes + version.kernel.size_bytes + version.initrd.size_bytes
+    assert sum(told) == version.size_bytes + version.root.verity.tree.size_bytes
     version.kernel.path.chmod(0o644)
     version.kernel.path.write_text("changed")
-    with pytest.raises(NetbootError, match="vmlinuz is not what debian:1 was published with"):
+    with pytest.raises(NetbootError, match=r"debian:1 is damaged: .*/vmlinuz is not what was published"):
         store.verify(version)
 
 
@@ -181,7 +179,7 @@ def test_a_folder_that_cannot_be_read_is_an_error_that_names_it(store: ImageStor
 def test_a_file_that_is_gone_is_found_by_verify(store: ImageStore) -> None:
     version = publish(store)
     version.root.path.unlink()
-    with pytest.raises(NetbootError, match=r"root\.ext4 cannot be read"):
+    with pytest.raises(NetbootError, match=r"root\.ext4 is missing"):
         store.verify(version)
 
 
@@ -190,3 +188,116 @@ def test_a_version_under_another_number_is_not_believed(store: ImageStore, tmp_p
     home.rename(home.with_name("5"))
     with pytest.raises(NetbootError, match="belongs to debian:1"):
         ImageStore(tmp_path / "images").get(VersionRef("debian"))
+
+
+def test_the_name_alone_and_latest_are_the_newest_while_there_is_no_tag(store: ImageStore) -> None:
+    publish(store)
+    newest = publish(store)
+    assert store.find(VersionRef("debian")) == store.find(VersionRef("debian", LATEST)) == newest
+
+
+def test_versions_that_hold_the_same_share_it(store: ImageStore) -> None:
+    one = publish(store)
+    two = publish_delta(store, one, {3: block("new")})
+    for name in ("vmlinuz", "initrd.img"):
+        (one.root.path.parent / name).stat()
+    with store.stage("debian") as staging:
+        for name in ("vmlinuz", "initrd.img"):
+            (staging.version / name).write_bytes((two.kernel.path.parent / name).read_bytes())
+        write_root(staging.version / "root.ext4", {0: block("other")})
+        three = store.publish(staging, manifest_for(staging, measure_whole(staging.version, "debian", 3)))
+    assert three.kernel.path.samefile(two.kernel.path)
+    assert not two.kernel.path.samefile(one.kernel.path)
+    for version in (one, two, three):
+        store.verify(version)
+
+
+def test_a_version_can_be_stored_as_its_changes_alone(store: ImageStore) -> None:
+    one = publish(store)
+    two = publish_delta(store, one, {3: block("new"), 9: block("newer")})
+    assert two.parent == Parent(number=1, digest=one.digest)
+    assert two.delta is not None and two.delta.changed_bytes == 2 * 4096
+    assert not two.root.path.exists()
+    assert store.manifest(two).origin.name == "draft"
+
+
+def test_what_lacks_a_file_or_has_one_too_many_is_not_published(store: ImageStore) -> None:
+    for name in ("vmlinuz", "stray"):
+        with store.stage("debian") as staging:
+            write_boot_files(staging.version, "x")
+            write_root(staging.version / FILES["root"], {})
+            manifest = manifest_for(staging, measure_whole(staging.version, "debian", 1))
+            (staging.version / "vmlinuz").unlink() if name == "vmlinuz" else (staging.version / name).touch()
+            with pytest.raises(ValueError, match="staged are"):
+                store.publish(staging, manifest)
+    assert store.list() == ()
+
+
+def test_changes_to_a_parent_that_is_gone_are_refused(store: ImageStore) -> None:
+    one = publish(store)
+    with pytest.raises(Conflict, match="is another one than before"):
+        publish_delta(store, replace(one, digest=Digest("0" * 64)), {3: block("new")})
+    assert store.list() == (one,)
+
+
+def test_a_damaged_object_is_replaced_by_the_next_version_that_holds_the_same(store: ImageStore) -> None:
+    one = publish(store)
+    one.kernel.path.chmod(0o644)
+    one.kernel.path.write_text("x" * one.kernel.size_bytes)
+    with store.stage("debian") as staging:
+        write_boot_files(staging.version, "debian:1")
+        write_root(staging.version / "root.ext4", {0: block("other")})
+        two = store.publish(staging, manifest_for(staging, measure_whole(staging.version, "debian", 2)))
+    store.verify(two)
+    assert two.kernel.path.read_text() == "kernel of debian:1"
+
+
+def test_versions_of_the_first_format_are_read_as_they_are(store: ImageStore, tmp_path: Path) -> None:
+    old = publish_format_1(tmp_path / "images")
+    assert (old.number, old.parent, old.root.verity) == (1, None, None)
+    store.verify(old)
+    two = publish(store)
+    assert (store.list(), two.number) == ((old, two), 2)
+    old.root.path.chmod(0o644)
+    old.root.path.write_bytes(b"x" * old.root.size_bytes)
+    with pytest.raises(NetbootError, match=r"root\.ext4 is not what was published"):
+        store.verify(old)
+
+
+def stable(number: int) -> Callable[[Tags], Tags]:
+    return lambda tags: tags.set("stable", number, at=0.0)
+
+
+def test_the_name_alone_means_stable_once_there_is_that_tag(store: ImageStore) -> None:
+    one, two = publish(store), publish(store)
+    assert find(store, "debian") == two
+    store.change_tags("debian", stable(1))
+    assert [find(store, ref) for ref in ("debian", "debian:stable", "debian:latest")] == [one, one, two]
+    assert find(store, "debian:test") is None
+
+
+def test_a_tag_that_another_process_moves_is_seen_though_it_was_read_before(store: ImageStore) -> None:
+    one, two = publish(store), publish(store)
+    store.change_tags("debian", stable(1))
+    file = store._directory / "debian" / "tags.json"
+    os.utime(file, (1_000_000_000, 1_000_000_000))  # long settled, so that it is kept
+    assert find(store, "debian") == one
+    assert store.tags("debian") is store.tags("debian")
+    ImageStore(store._directory).change_tags("debian", stable(2))
+    assert find(store, "debian") == two
+    file.unlink()
+    assert store.tags("debian").current == {}
+
+
+def test_tags_of_an_image_that_there_is_not_cannot_be_changed(store: ImageStore) -> None:
+    with pytest.raises(NotFound, match="there is no image gone"):
+        store.change_tags("gone", stable(1))
+    assert not (store._directory / "gone").exists()
+
+
+def test_damaged_tags_are_an_error_and_not_an_absence(store: ImageStore) -> None:
+    publish(store)
+    (store._directory / "debian" / "tags.json").write_text("{}")
+    with pytest.raises(NetbootError, match=r"tags\.json cannot be read"):
+        find(store, "debian")
+    assert find(store, "debian:1") is not None

@@ -8,9 +8,14 @@ from netboot.model.names import VersionRef, parse_client_name, parse_image_name
 
 @pytest.mark.parametrize(
     ("text", "image", "selector"),
-    [("debian", "debian", "latest"), ("debian:3", "debian", 3), ("debian-12.1:stable", "debian-12.1", "stable")],
+    [
+        ("debian", "debian", None),
+        ("debian:latest", "debian", "latest"),
+        ("debian:3", "debian", 3),
+        ("debian-12.1:stable", "debian-12.1", "stable"),
+    ],
 )
-def test_reads_references(text: str, image: str, selector: int | str) -> None:
+def test_reads_references(text: str, image: str, selector: int | str | None) -> None:
     assert VersionRef.parse(text) == VersionRef(image, selector)
     assert str(VersionRef.parse(text)) == text
 
