@@ -58,6 +58,16 @@ def parse_tag(text: str) -> str:
     return text
 
 
+def parse_draft_name(text: str) -> str:
+    """A draft's name is a directory, and is hidden from nobody."""
+    if not _LABEL.fullmatch(text):
+        raise InvalidInput(
+            f"{text!r} cannot be a draft's name",
+            hint="use lower-case letters, digits and inner hyphens, at most 63, as new-browser",
+        )
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class VersionRef:
     """`IMAGE`, `IMAGE:NUMBER` or `IMAGE:TAG`.

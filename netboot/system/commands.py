@@ -13,7 +13,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -34,6 +34,8 @@ PACKAGES: Mapping[str, str] = {
     "mkfs.ext4": "e2fsprogs",
     "mmdebstrap": "mmdebstrap",
     "modprobe": "kmod",
+    "qemu-img": "qemu-utils",
+    "qemu-storage-daemon": "qemu-system-common",
     "qemu-system-x86_64": "qemu-system-x86",
     "rpc.mountd": "nfs-kernel-server",
     "rpc.nfsd": "nfs-kernel-server",
@@ -105,6 +107,26 @@ def stream(
     completed = Completed(argv=_words(argv), exit_code=process.returncode, stdout="".join(said), stderr="")
     if completed.exit_code != 0:
         raise CommandFailed(completed, hint=hint)
+
+
+def run_in_front(argv: Sequence[str | Path], *, env: Mapping[str, str], clean: bool = False) -> int:
+    """Run a program on our own terminal, as a shell would, and give its exit status: 128 and more for a signal.
+
+    Ctrl-C is for the program.  With `clean` it has `env` alone for its environment, else `env` is added to ours.
+    """
+    try:
+        process = subprocess.Popen(_words(argv), env=dict(env) if clean else {**os.environ, **env})
+    except FileNotFoundError as error:
+        raise _missing(argv) from error
+    try:
+        while True:
+            with suppress(KeyboardInterrupt):
+                status = process.wait()
+                return 128 - status if status < 0 else status
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def start_service(argv: Sequence[str | Path], *, log: Path) -> subprocess.Popen[str]:

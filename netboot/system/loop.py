@@ -1,4 +1,4 @@
-"""Loop devices: a file as a block device, read-only.
+"""Loop devices: a file as a block device, read-only unless asked for.
 
 A device is set up in one step (LOOP_CONFIGURE, Linux 5.8) and clears itself (autoclear) once its last user is gone:
 after the unmount, or with us if we die between attaching and mounting.  So nothing has to be remembered or detached.
@@ -32,20 +32,23 @@ _CONFIG = struct.Struct("=II 5Q 4I 64s 64s 32s 2Q 8Q")
 _TRIES = 20
 
 
-def loop_config(descriptor: int, name: str) -> bytes:
-    """The kernel's struct loop_config for a read-only, self-clearing device on an open file."""
+def loop_config(descriptor: int, name: str, *, writable: bool = False) -> bytes:
+    """The kernel's struct loop_config for a self-clearing device on an open file, read-only unless `writable`."""
     label = os.fsencode(name)[:63]
-    flags = _READ_ONLY | _AUTOCLEAR
+    flags = _AUTOCLEAR if writable else _READ_ONLY | _AUTOCLEAR
     return _CONFIG.pack(descriptor, 0, *(0,) * 5, 0, 0, 0, flags, label, b"", b"", *(0,) * 2, *(0,) * 8)
 
 
 @contextmanager
-def attached(file: Path) -> Iterator[Path]:
-    """The loop device of `file`, read-only, new or existing; kept for this block, and beyond it while mounted."""
-    device = find_loop(file)
+def attached(file: Path, *, writable: bool = False) -> Iterator[Path]:
+    """The loop device of `file`, new or existing; kept for this block, and beyond it while mounted.
+
+    It is read-only, and then several may share it.  A `writable` one is always new.
+    """
+    device = None if writable else find_loop(file)
     descriptor = _open(device) if device else None
     if device is None or descriptor is None:
-        device, descriptor = _attach(file)
+        device, descriptor = _attach(file, writable=writable)
     try:
         yield device
     finally:
@@ -64,15 +67,15 @@ def find_loop(file: Path) -> Path | None:
     return None
 
 
-def _attach(file: Path) -> tuple[Path, int]:
+def _attach(file: Path, *, writable: bool) -> tuple[Path, int]:
     """A free device configured for `file`, and an open descriptor that keeps it from clearing itself."""
-    source = _open(file)
+    source = _open(file, writable=writable)
     try:
         for _ in range(_TRIES):
             device = _free_device()
-            descriptor = _open(device)
+            descriptor = _open(device, writable=writable)
             try:
-                fcntl.ioctl(descriptor, _LOOP_CONFIGURE, loop_config(source, str(file)))
+                fcntl.ioctl(descriptor, _LOOP_CONFIGURE, loop_config(source, str(file), writable=writable))
                 return device, descriptor
             except OSError as error:
                 os.close(descriptor)
@@ -83,9 +86,9 @@ def _attach(file: Path) -> tuple[Path, int]:
     raise Unavailable(f"no loop device stayed free for {file}", hint="see losetup --list for who holds them")
 
 
-def _open(file: Path) -> int:
+def _open(file: Path, *, writable: bool = False) -> int:
     try:
-        return os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(file, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
     except PermissionError as error:
         raise NotPermitted(f"{file} may not be opened", hint="run it as root") from error
     except OSError as error:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +19,10 @@ MOUNTINFO = Path("/proc/self/mountinfo")
 
 # <sys/mount.h>
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 32, 4096
+_MS_REC, _MS_PRIVATE = 1 << 14, 1 << 18
 _MNT_DETACH = 2
+# <sched.h>
+_CLONE_NEWNS = 0x20000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -73,6 +78,18 @@ def mount_read_only(source: Path, target: Path, *, fstype: str) -> None:
     _mount(str(source), target, fstype, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
 
 
+def mount_writable(
+    source: Path | str, target: Path, *, fstype: str, options: str = "", with_devices: bool = False
+) -> None:
+    """Mount a file system for our own programs to change; `options` are the file system's."""
+    _mount(str(source), target, fstype, 0 if with_devices else _MS_NODEV, options)
+
+
+def bind(source: Path, target: Path) -> None:
+    """Show `source`, a file or a folder, at `target` too."""
+    _mount(str(source), target, None, _MS_BIND)
+
+
 def bind_read_only(source: Path, target: Path) -> None:
     """Show `source` at `target` too, read-only there."""
     _mount(str(source), target, None, _MS_BIND)
@@ -86,9 +103,38 @@ def unmount(target: Path, *, lazy: bool = False) -> None:
         raise _failure(f"cannot unmount {target}")
 
 
-def _mount(source: str, target: Path, fstype: str | None, flags: int) -> None:
+@contextmanager
+def private_mounts() -> Iterator[None]:
+    """What this thread and the programs that it starts mount within the block, nobody else sees.
+
+    It goes with the block and with us, also when we are killed.  Others' threads are not concerned.
+    """
+    with ExitStack() as undo:
+        outside, root, here = (_descriptor(each, undo) for each in ("/proc/thread-self/ns/mnt", "/", "."))
+        if _libc.unshare(_CLONE_NEWNS) != 0:
+            raise _failure("cannot make mounts of our own")
+        try:
+            _mount("none", Path("/"), None, _MS_REC | _MS_PRIVATE)
+            yield
+        finally:
+            if _libc.setns(outside, _CLONE_NEWNS) != 0:
+                raise _failure("cannot leave our own mounts")
+            # The kernel puts who changes mounts to the root of all.
+            os.fchdir(root)
+            os.chroot(".")
+            os.fchdir(here)
+
+
+def _descriptor(path: str, undo: ExitStack) -> int:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    undo.callback(os.close, descriptor)
+    return descriptor
+
+
+def _mount(source: str, target: Path, fstype: str | None, flags: int, options: str = "") -> None:
     kind = fstype.encode() if fstype else None
-    if _libc.mount(os.fsencode(source), os.fsencode(target), kind, ctypes.c_ulong(flags), None) != 0:
+    words = options.encode() or None
+    if _libc.mount(os.fsencode(source), os.fsencode(target), kind, ctypes.c_ulong(flags), words) != 0:
         raise _failure(f"cannot mount {source} on {target}")
 
 

@@ -1,0 +1,121 @@
+"""A draft's system as a folder, to be worked in.
+
+Usually in mounts of our own, which end with us.  `mount` makes the folder visible to everybody, until `unmount`; then
+whoever works on the draft uses what is there.  The file system has no journal (a version has none), so one that was not
+left in order is checked before it is used again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from netboot.errors import Conflict, NetbootError
+from netboot.images.draft import Draft, locked
+from netboot.system.commands import CommandFailed, run
+from netboot.system.loop import attached, find_loop
+from netboot.system.mounts import mount_writable, mounted, private_mounts, unmount
+from netboot.system.qcow import hide, show, shown
+
+# Freed blocks are given back, so that what was deleted is not part of what was changed.
+_OPTIONS = "discard"
+_SETTLE_S = 30.0
+# e2fsck(8): 0 clean, 1 mended, 2 mended and to be mounted anew.
+_MENDED = (0, 1, 2)
+
+
+@contextmanager
+def tree_of(draft: Draft) -> Iterator[Path]:
+    """The draft's system, writable, for us alone."""
+    with locked(draft), private_mounts():
+        if is_mounted(draft):
+            yield draft.tree
+            return
+        with shown(draft.disk, draft.raw, log=draft.log):
+            check(draft)
+            with _mounted(draft):
+                yield draft.tree
+            settle(draft)
+
+
+def mount(draft: Draft) -> Path:
+    """Show the draft's system to everybody; gives the folder.  Already shown is no error."""
+    with locked(draft):
+        if is_mounted(draft):
+            return draft.tree
+        show(draft.disk, draft.raw, log=draft.log)
+        try:
+            check(draft)
+            _mount(draft)
+        except BaseException:
+            hide(draft.disk, draft.raw)
+            raise
+        return draft.tree
+
+
+def withdraw(draft: Draft) -> None:
+    """Undo `mount`; `Conflict` while somebody is in the folder.  Not shown is no error."""
+    with locked(draft):
+        _withdraw(draft)
+
+
+def _withdraw(draft: Draft) -> None:
+    if mounted(draft.tree) is not None:
+        try:
+            unmount(draft.tree)
+        except NetbootError as error:
+            hint = f"leave it, and see who else is there: fuser -vm {draft.tree}"
+            raise Conflict(f"somebody uses {draft.tree}", hint=hint) from error
+        settle(draft)
+    if mounted(draft.raw) is not None:
+        hide(draft.disk, draft.raw)
+
+
+def is_mounted(draft: Draft) -> bool:
+    """Whether the draft's system can be seen at its folder."""
+    return mounted(draft.tree) is not None
+
+
+def check(draft: Draft) -> None:
+    """Bring the file system in order, if it was not left so.  Raises when that is beyond e2fsck's automatic repair."""
+    said = run(["e2fsck", "-p", draft.raw], timeout_s=None, check=False)
+    if said.exit_code not in _MENDED:
+        error = CommandFailed(said)
+        raise NetbootError(
+            f"draft {draft.name} was damaged, as by a power cut: {error.message}",
+            hint=f"throw it away: netboot image discard {draft.name}",
+        )
+
+
+@contextmanager
+def _mounted(draft: Draft) -> Iterator[None]:
+    _mount(draft)
+    try:
+        yield
+    except BaseException:
+        with suppress(NetbootError):
+            unmount(draft.tree, lazy=True)
+        raise
+    unmount(draft.tree)
+
+
+def _mount(draft: Draft) -> None:
+    with attached(draft.raw, writable=True) as device:
+        mount_writable(device, draft.tree, fstype="ext4", options=_OPTIONS)
+
+
+def settle(draft: Draft) -> None:
+    """Wait until the kernel has let go of the disk and all is written."""
+    ends_at = time.monotonic() + _SETTLE_S
+    while find_loop(draft.raw) is not None:
+        if time.monotonic() > ends_at:
+            raise NetbootError(f"the kernel keeps {draft.raw} open", hint="see losetup --list")
+        time.sleep(0.01)
+    descriptor = os.open(draft.raw, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,171 @@
+"""Writable disks over read-only ones: qcow2 files, and such a file shown as a raw one by FUSE.
+
+A disk over another costs nothing to make, whatever the other's size, and its own table tells which parts were written.
+Neither device-mapper nor a file system with reflinks is needed: QEMU's programs and the kernel's fuse do it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netboot.errors import NetbootError, Unavailable
+from netboot.system.commands import run, start_service
+from netboot.system.mounts import unmount
+
+# The unit in which a disk remembers what was written, in bytes: small enough that a changed block brings few
+# unchanged ones along, large enough that the table of a disk of many gigabytes stays small.
+CLUSTER_BYTES = 64 << 10
+
+_SHOWER = "qemu-storage-daemon"
+_READY_S = 10.0
+_END_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Bytes `start` to `start + length` that were written; `is_zero` when they read as zero without being stored."""
+
+    start: int
+    length: int
+    is_zero: bool
+
+
+def create_disk(file: Path, *, over: Path) -> None:
+    """Make the disk `file`, which reads as the raw file `over` until it is written to; `over` must never change."""
+    options = f"cluster_size={CLUSTER_BYTES}"
+    run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-o", options, "-b", _named(over), _named(file)])
+
+
+def written(file: Path) -> tuple[Extent, ...]:
+    """What was written to a disk that nobody has open, in order: all that differs from the disk below, and more."""
+    said = run(["qemu-img", "map", "--output=json", "-f", "qcow2", _named(file)], timeout_s=300).stdout
+    return parse_map(said)
+
+
+def parse_map(text: str) -> tuple[Extent, ...]:
+    """The extents of depth 0 in what `qemu-img map --output=json` says, joined where they touch."""
+    extents: list[Extent] = []
+    for each in json.loads(text):
+        if each["depth"] != 0 or not each.get("present", True):
+            continue
+        new = Extent(each["start"], each["length"], bool(each["zero"]))
+        last = extents[-1] if extents else None
+        if last is not None and last.start + last.length == new.start and last.is_zero == new.is_zero:
+            extents[-1] = Extent(last.start, last.length + new.length, new.is_zero)
+        else:
+            extents.append(new)
+    return tuple(extents)
+
+
+@contextmanager
+def shown(file: Path, at: Path, *, log: Path, read_only: bool = False) -> Iterator[None]:
+    """Show the disk as the raw file `at`, which must exist, for this block; the program behind it dies with us.
+
+    Raises `Unavailable` when the kernel or a program cannot, or when somebody else has the disk open.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig=KILL", *_showing(file, at, read_only=read_only)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            process_group=0,
+        )
+    try:
+        _wait_until_shown(at, process, log)
+        yield
+    finally:
+        _end(process)
+
+
+def show(file: Path, at: Path, *, log: Path) -> None:
+    """As `shown`, until `hide`; it outlives us."""
+    process = start_service(_showing(file, at, read_only=False), log=log)
+    try:
+        _wait_until_shown(at, process, log)
+    except BaseException:
+        _end(process)
+        raise
+
+
+def hide(file: Path, at: Path) -> None:
+    """End what `show` began, once all is written.  Raises while the raw file is in use."""
+    unmount(at)
+    ends_at = time.monotonic() + _END_S
+    while (process_id := _shower(file)) is not None:
+        os.kill(process_id, signal.SIGTERM)
+        if time.monotonic() > ends_at:
+            raise Unavailable(f"process {process_id}, which shows {file}, does not end", hint=f"kill {process_id}")
+        time.sleep(0.02)
+
+
+def _shower(file: Path) -> int | None:
+    """The process that shows a disk; read from /proc, since it may be another's child."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if words[0] == _SHOWER.encode() and _json_of(file).encode() in words:
+                return int(folder.name)
+    return None
+
+
+def _showing(file: Path, at: Path, *, read_only: bool) -> list[str]:
+    export = {"type": "fuse", "id": "raw", "node-name": "disk", "mountpoint": str(at), "writable": not read_only}
+    return [_SHOWER, "--blockdev", _json_of(file, read_only=read_only), "--export", _json(export)]
+
+
+def _json_of(file: Path, *, read_only: bool = False) -> str:
+    # Written as JSON, since a path may hold the comma that separates the options otherwise.
+    disk = {
+        "driver": "qcow2",
+        "node-name": "disk",
+        "read-only": read_only,
+        "discard": "unmap",
+        "detect-zeroes": "off" if read_only else "unmap",
+        "file": {"driver": "file", "filename": str(file), "read-only": read_only, "discard": "unmap"},
+    }
+    return _json(disk)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _named(file: Path) -> str:
+    # A name with a colon in it would be taken for a protocol's.
+    return f"file:{file.absolute()}"
+
+
+def _wait_until_shown(at: Path, process: subprocess.Popen[Any], log: Path) -> None:
+    ends_at = time.monotonic() + _READY_S
+    # A shown disk is a mount on the file.
+    while os.stat(at).st_dev == os.stat(at.parent).st_dev:  # noqa: PTH116 - asked a hundred times a second
+        if process.poll() is not None:
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+            raise Unavailable(
+                f"the disk cannot be shown as a file: {' '.join(said)}",
+                hint="modprobe fuse, if /dev/fuse is missing; else see who else has the disk open",
+            )
+        if time.monotonic() > ends_at:
+            raise Unavailable(f"the disk did not appear within {_READY_S:g} s", hint=f"see {log}")
+        time.sleep(0.005)
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    """Let it write what it still has, and go."""
+    process.terminate()
+    try:
+        process.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise NetbootError("the disk could not be written out; its last changes may be lost") from None
