@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netboot.cli.telling import ClientTelling
+from netboot.images.draft import Draft
 from netboot.model.boot import Boot, Verdict
 from netboot.model.client import Client
 from netboot.model.event import Event
@@ -69,6 +70,21 @@ def version_shape(version: Version) -> Shape:
         "created_at": version.created_at,
         "kernel_args": list(version.kernel_args),
         "files": files,
+    }
+
+
+def draft_shape(draft: Draft, *, is_mounted: bool) -> Shape:
+    note = draft.note
+    return {
+        "name": draft.name,
+        "image": note.image,
+        "number": note.number,
+        "digest": note.digest,
+        "created_at": note.created_at,
+        "created_by": note.who,
+        "note": note.note,
+        "stored_bytes": draft.stored_bytes,
+        "mounted": is_mounted,
     }
 
 

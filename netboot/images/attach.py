@@ -18,7 +18,7 @@ from netboot.images.draft import Draft, locked
 from netboot.system.commands import CommandFailed, run
 from netboot.system.loop import attached, find_loop
 from netboot.system.mounts import mount_writable, mounted, private_mounts, unmount
-from netboot.system.qcow import hide, show, shown
+from netboot.system.qcow import hide, show, showing, shown
 
 # Freed blocks are given back, so that what was deleted is not part of what was changed.
 _OPTIONS = "discard"
@@ -30,47 +30,55 @@ _MENDED = (0, 1, 2)
 @contextmanager
 def tree_of(draft: Draft) -> Iterator[Path]:
     """The draft's system, writable, for us alone."""
-    with locked(draft), private_mounts():
+    with locked(draft):
         if is_mounted(draft):
             yield draft.tree
             return
-        with shown(draft.disk, draft.raw, log=draft.log):
-            check(draft)
-            with _mounted(draft):
+        with shown(draft.disk, draft.raw, log=draft.log) as raw:
+            check(draft, raw)
+            with private_mounts(), _mounted(draft, raw):
                 yield draft.tree
-            settle(draft)
+            settle(raw)
+
+
+@contextmanager
+def raw_of(draft: Draft, *, read_only: bool = False) -> Iterator[Path]:
+    """The draft's file system as a raw file, not mounted by anybody; for who has it `locked`."""
+    withdraw_locked(draft)
+    with shown(draft.disk, draft.raw, log=draft.log, read_only=read_only) as raw:
+        yield raw
 
 
 def mount(draft: Draft) -> Path:
     """Show the draft's system to everybody; gives the folder.  Already shown is no error."""
     with locked(draft):
-        if is_mounted(draft):
-            return draft.tree
-        show(draft.disk, draft.raw, log=draft.log)
-        try:
-            check(draft)
-            _mount(draft)
-        except BaseException:
-            hide(draft.disk, draft.raw)
-            raise
+        if not is_mounted(draft):
+            raw = show(draft.disk, draft.raw)
+            try:
+                check(draft, raw)
+                _mount(draft, raw)
+            except BaseException:
+                hide(draft.disk, draft.raw)
+                raise
         return draft.tree
 
 
 def withdraw(draft: Draft) -> None:
     """Undo `mount`; `Conflict` while somebody is in the folder.  Not shown is no error."""
     with locked(draft):
-        _withdraw(draft)
+        withdraw_locked(draft)
 
 
-def _withdraw(draft: Draft) -> None:
-    if mounted(draft.tree) is not None:
+def withdraw_locked(draft: Draft) -> None:
+    """`withdraw`, for who has the draft `locked`."""
+    if is_mounted(draft):
         try:
             unmount(draft.tree)
         except NetbootError as error:
             hint = f"leave it, and see who else is there: fuser -vm {draft.tree}"
             raise Conflict(f"somebody uses {draft.tree}", hint=hint) from error
-        settle(draft)
-    if mounted(draft.raw) is not None:
+    if raw := showing(draft.disk, draft.raw):
+        settle(raw)
         hide(draft.disk, draft.raw)
 
 
@@ -79,9 +87,9 @@ def is_mounted(draft: Draft) -> bool:
     return mounted(draft.tree) is not None
 
 
-def check(draft: Draft) -> None:
+def check(draft: Draft, raw: Path) -> None:
     """Bring the file system in order, if it was not left so.  Raises when that is beyond e2fsck's automatic repair."""
-    said = run(["e2fsck", "-p", draft.raw], timeout_s=None, check=False)
+    said = run(["e2fsck", "-p", raw], timeout_s=None, check=False)
     if said.exit_code not in _MENDED:
         error = CommandFailed(said)
         raise NetbootError(
@@ -91,8 +99,8 @@ def check(draft: Draft) -> None:
 
 
 @contextmanager
-def _mounted(draft: Draft) -> Iterator[None]:
-    _mount(draft)
+def _mounted(draft: Draft, raw: Path) -> Iterator[None]:
+    _mount(draft, raw)
     try:
         yield
     except BaseException:
@@ -102,20 +110,20 @@ def _mounted(draft: Draft) -> Iterator[None]:
     unmount(draft.tree)
 
 
-def _mount(draft: Draft) -> None:
-    with attached(draft.raw, writable=True) as device:
+def _mount(draft: Draft, raw: Path) -> None:
+    with attached(raw, writable=True) as device:
         mount_writable(device, draft.tree, fstype="ext4", options=_OPTIONS)
 
 
-def settle(draft: Draft) -> None:
+def settle(raw: Path) -> None:
     """Wait until the kernel has let go of the disk and all is written."""
-    ends_at = time.monotonic() + _SETTLE_S
-    while find_loop(draft.raw) is not None:
-        if time.monotonic() > ends_at:
-            raise NetbootError(f"the kernel keeps {draft.raw} open", hint="see losetup --list")
-        time.sleep(0.01)
-    descriptor = os.open(draft.raw, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = os.open(raw, os.O_RDWR | os.O_CLOEXEC)
     try:
+        ends_at = time.monotonic() + _SETTLE_S
+        while find_loop(raw) is not None:
+            if time.monotonic() > ends_at:
+                raise NetbootError(f"the kernel keeps {raw} open", hint="see losetup --list")
+            time.sleep(0.01)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

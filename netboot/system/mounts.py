@@ -19,7 +19,7 @@ MOUNTINFO = Path("/proc/self/mountinfo")
 
 # <sys/mount.h>
 _MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 32, 4096
-_MS_REC, _MS_PRIVATE = 1 << 14, 1 << 18
+_MS_REC, _MS_SLAVE = 1 << 14, 1 << 19
 _MNT_DETACH = 2
 # <sched.h>
 _CLONE_NEWNS = 0x20000
@@ -107,14 +107,14 @@ def unmount(target: Path, *, lazy: bool = False) -> None:
 def private_mounts() -> Iterator[None]:
     """What this thread and the programs that it starts mount within the block, nobody else sees.
 
-    It goes with the block and with us, also when we are killed.  Others' threads are not concerned.
+    It goes with the block and with us, also when we are killed.  What others unmount goes here too.
     """
     with ExitStack() as undo:
         outside, root, here = (_descriptor(each, undo) for each in ("/proc/thread-self/ns/mnt", "/", "."))
         if _libc.unshare(_CLONE_NEWNS) != 0:
             raise _failure("cannot make mounts of our own")
         try:
-            _mount("none", Path("/"), None, _MS_REC | _MS_PRIVATE)
+            _mount("none", Path("/"), None, _MS_REC | _MS_SLAVE)
             yield
         finally:
             if _libc.setns(outside, _CLONE_NEWNS) != 0:

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from netboot.errors import NetbootError, Unavailable
-from netboot.system.commands import run, start_service
-from netboot.system.mounts import unmount
+from netboot.system.commands import run
 
 # The unit in which a disk remembers what was written, in bytes: small enough that a changed block brings few
 # unchanged ones along, large enough that the table of a disk of many gigabytes stays small.
@@ -67,63 +66,76 @@ def parse_map(text: str) -> tuple[Extent, ...]:
 
 
 @contextmanager
-def shown(file: Path, at: Path, *, log: Path, read_only: bool = False) -> Iterator[None]:
-    """Show the disk as the raw file `at`, which must exist, for this block; the program behind it dies with us.
+def shown(file: Path, at: Path, *, log: Path, read_only: bool = False) -> Iterator[Path]:
+    """Show the disk as a raw file for this block, and give its path; `at` is a file that must exist, and stays empty.
 
-    Raises `Unavailable` when the kernel or a program cannot, or when somebody else has the disk open.
+    The program behind it ends with us.  Raises `Unavailable` when the kernel or a program cannot, or when somebody else
+    has the disk open.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig=KILL", *_showing(file, at, read_only=read_only)],
+            ["setpriv", "--pdeathsig=TERM", *_showing(file, at, read_only=read_only)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             process_group=0,
         )
     try:
-        _wait_until_shown(at, process, log)
-        yield
+        raw = _raw(process.pid, at)
+        _wait_until_shown(raw, process, log)
+        yield raw
     finally:
         _end(process)
 
 
-def show(file: Path, at: Path, *, log: Path) -> None:
+def show(file: Path, at: Path) -> Path:
     """As `shown`, until `hide`; it outlives us."""
-    process = start_service(_showing(file, at, read_only=False), log=log)
-    try:
-        _wait_until_shown(at, process, log)
-    except BaseException:
-        _end(process)
-        raise
+    run([*_showing(file, at, read_only=False), "--daemonize"], hint="modprobe fuse, if /dev/fuse is missing")
+    raw = showing(file, at)
+    if raw is None:
+        raise Unavailable(f"the program that shows {file} has ended at once")
+    return raw
+
+
+def showing(file: Path, at: Path) -> Path | None:
+    """The raw file of a disk that `show` shows, whoever called it; None when nobody did."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if words[0] == _SHOWER.encode() and b"--daemonize" in words and _disk(file).encode() in words:
+                return _raw(int(folder.name), at)
+    return None
 
 
 def hide(file: Path, at: Path) -> None:
-    """End what `show` began, once all is written.  Raises while the raw file is in use."""
-    unmount(at)
+    """End what `show` began, once all is written; nobody may use the raw file any more."""
     ends_at = time.monotonic() + _END_S
-    while (process_id := _shower(file)) is not None:
-        os.kill(process_id, signal.SIGTERM)
+    while (raw := showing(file, at)) is not None:
+        process_id = int(raw.parts[2])
+        with suppress(ProcessLookupError):
+            os.kill(process_id, signal.SIGTERM)
         if time.monotonic() > ends_at:
             raise Unavailable(f"process {process_id}, which shows {file}, does not end", hint=f"kill {process_id}")
         time.sleep(0.02)
 
 
-def _shower(file: Path) -> int | None:
-    """The process that shows a disk; read from /proc, since it may be another's child."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            if words[0] == _SHOWER.encode() and _json_of(file).encode() in words:
-                return int(folder.name)
-    return None
-
-
 def _showing(file: Path, at: Path, *, read_only: bool) -> list[str]:
+    """The program that shows a disk, in mounts of its own.
+
+    Were it among ours, then whoever dies last of us and it would unmount what is mounted from the raw file: if that is
+    the program itself, it waits for its own answer for ever.
+    """
     export = {"type": "fuse", "id": "raw", "node-name": "disk", "mountpoint": str(at), "writable": not read_only}
-    return [_SHOWER, "--blockdev", _json_of(file, read_only=read_only), "--export", _json(export)]
+    walls = ["unshare", "--mount", "--propagation=slave"]
+    return [*walls, _SHOWER, "--blockdev", _disk(file, read_only=read_only), "--export", _json(export)]
 
 
-def _json_of(file: Path, *, read_only: bool = False) -> str:
+def _raw(process_id: int, at: Path) -> Path:
+    """The path by which others reach what a process has mounted for itself."""
+    return Path(f"/proc/{process_id}/root{at}")
+
+
+def _disk(file: Path, *, read_only: bool = False) -> str:
     # Written as JSON, since a path may hold the comma that separates the options otherwise.
     disk = {
         "driver": "qcow2",
@@ -145,10 +157,9 @@ def _named(file: Path) -> str:
     return f"file:{file.absolute()}"
 
 
-def _wait_until_shown(at: Path, process: subprocess.Popen[Any], log: Path) -> None:
+def _wait_until_shown(raw: Path, process: subprocess.Popen[bytes], log: Path) -> None:
     ends_at = time.monotonic() + _READY_S
-    # A shown disk is a mount on the file.
-    while os.stat(at).st_dev == os.stat(at.parent).st_dev:  # noqa: PTH116 - asked a hundred times a second
+    while not _is_mount(raw):
         if process.poll() is not None:
             said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
             raise Unavailable(
@@ -160,7 +171,13 @@ def _wait_until_shown(at: Path, process: subprocess.Popen[Any], log: Path) -> No
         time.sleep(0.005)
 
 
-def _end(process: subprocess.Popen[Any]) -> None:
+def _is_mount(raw: Path) -> bool:
+    with suppress(FileNotFoundError):  # until the process has become the program
+        return raw.stat().st_dev != raw.parent.stat().st_dev
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
     """Let it write what it still has, and go."""
     process.terminate()
     try:
