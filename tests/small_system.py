@@ -35,7 +35,7 @@ def small_tree(folder: Path) -> Path:
 def small_root(folder: Path, *, size: str = "64M") -> Path:
     """The system as a raw file system like that of a version: ext4 in blocks of 4 KiB, without a journal."""
     tree, file = small_tree(folder / "small-tree"), folder / "small.ext4"
-    argv = ["mkfs.ext4", "-q", "-F", "-b", "4096", "-O", "^has_journal", "-d", tree, file, size]
+    argv: list[str | Path] = ["mkfs.ext4", "-q", "-F", "-b", "4096", "-O", "^has_journal", "-d", tree, file, size]
     subprocess.run(argv, check=True)
     file.chmod(0o444)
     return file

@@ -22,7 +22,8 @@ from netboot.images.publish import Edition, check_space, kernels, publish_tree
 from netboot.images.recipe import Recipe
 from netboot.images.store import ImageStore
 from netboot.model.image import Version
-from netboot.system.commands import run, stream
+from netboot.system.apt import PROXIES, host_options
+from netboot.system.commands import stream
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -50,7 +51,7 @@ DPKG_OPTIONS = (
 )
 APT_OPTIONS = ('APT::Install-Recommends "false"', 'Acquire::Languages "none"')
 # Options of the building machine's apt without which it may not reach its mirror.
-_APT_CARRIED = ("Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::https::CAInfo")
+_APT_CARRIED = (*PROXIES, "Acquire::https::CAInfo")
 
 
 def build_image(
@@ -96,7 +97,7 @@ def mmdebstrap_argv(recipe: Recipe, *, overlay: Path, tree: Path, sources: Seque
         f"--architectures={recipe.arch}",
         f"--keyring={KEYRING}",
         f"--include={','.join(packages)}",
-        *(f"--aptopt={option}" for option in (*APT_OPTIONS, *_host_apt_options())),
+        *(f"--aptopt={option.rstrip(';')}" for option in (*APT_OPTIONS, *host_options(*_APT_CARRIED))),
         *(f"--dpkgopt={option}" for option in DPKG_OPTIONS),
         f"--essential-hook=sync-in {shlex.quote(str(overlay))} /",
         *(f"--customize-hook={hook}" for hook in hooks),
@@ -125,13 +126,6 @@ def _only_kernel(tree: Path) -> str:
     if len(found) != 1:
         raise NetbootError(f"the image has {len(found)} kernels, not one", hint="name one kernel package in the recipe")
     return found[0]
-
-
-def _host_apt_options() -> list[str]:
-    if not shutil.which("apt-config"):
-        return []
-    lines = run(["apt-config", "dump"]).stdout.splitlines()
-    return [line.rstrip(";") for line in lines if line.startswith(_APT_CARRIED) and not line.endswith(' "";')]
 
 
 def _check_rights() -> None:

@@ -5,13 +5,13 @@ The machine reaches the network as we do, and nobody reaches it.  Its console is
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from netboot.images.attach import tree_of
 from netboot.images.draft import Draft
 from netboot.images.kernel import newest_kernel
+from netboot.images.publish import copy_kernel
 
 # The root is writable and no overlay is put on it: that is what a draft is for.
 _KERNEL_LINE = "root=LABEL=netboot-root rw console=ttyS0 net.ifnames=0 netboot.autologin=1"
@@ -22,11 +22,8 @@ ESCAPE = "Ctrl-A X"
 def take_kernel(draft: Draft) -> tuple[Path, Path]:
     """Copy the draft's newest kernel and its initrd beside its disk, since QEMU starts them."""
     with tree_of(draft) as tree:
-        kernel = newest_kernel(tree)
-        copies = draft.folder / "vmlinuz", draft.folder / "initrd.img"
-        for source, copy in zip((kernel.file, kernel.initrd), copies, strict=True):
-            shutil.copyfile(source, copy)
-        return copies
+        copy_kernel(tree, newest_kernel(tree), draft.folder)
+    return draft.folder / "vmlinuz", draft.folder / "initrd.img"
 
 
 def machine_argv(

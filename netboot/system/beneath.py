@@ -9,8 +9,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -70,6 +71,19 @@ def exists_beneath(tree: Path, name: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def remove_empty_beneath(tree: Path, name: str) -> None:
+    """Remove a file of the tree if it is empty; its folder's links are followed within the tree, its own are not."""
+    folder, _, last = name.rpartition("/")
+    with _folder(tree) as root, suppress(OSError):
+        parent = open_beneath(root, folder, os.O_PATH | os.O_DIRECTORY)
+        try:
+            status = os.stat(last, dir_fd=parent, follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+                os.unlink(last, dir_fd=parent)
+        finally:
+            os.close(parent)
 
 
 @contextmanager

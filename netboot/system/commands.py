@@ -109,13 +109,13 @@ def stream(
         raise CommandFailed(completed, hint=hint)
 
 
-def run_in_front(argv: Sequence[str | Path], *, env: Mapping[str, str], clean: bool = False) -> int:
+def run_in_front(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> int:
     """Run a program on our own terminal, as a shell would, and give its exit status: 128 and more for a signal.
 
-    Ctrl-C is for the program.  With `clean` it has `env` alone for its environment, else `env` is added to ours.
+    Ctrl-C is for the program.  `env` is added to our environment.
     """
     try:
-        process = subprocess.Popen(_words(argv), env=dict(env) if clean else {**os.environ, **env})
+        process = subprocess.Popen(_words(argv), env={**os.environ, **(env or {})})
     except FileNotFoundError as error:
         raise _missing(argv) from error
     try:

@@ -22,7 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from netboot.errors import NetbootError, NotPermitted, Unavailable
-from netboot.system.commands import Completed, run, stream
+from netboot.system.apt import PROXIES, host_options
+from netboot.system.commands import Completed, run, run_in_front, stream
 
 ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -52,6 +53,12 @@ _KEPT = {
 _DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
 _LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"}
 
+# invoke-rc.d(8): 101 forbids the action.
+_NO_SERVICES = "#!/bin/sh\nexit 101\n"
+
+_APT_CONF = "/run/netboot-apt.conf"
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+
 # <sched.h>, <sys/mount.h>, <sys/prctl.h>, <linux/capability.h>
 _NEWNS, _NEWUTS, _NEWIPC, _NEWNET = 0x20000, 0x4000000, 0x8000000, 0x40000000
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
@@ -63,13 +70,14 @@ _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def argv_in(tree: Path, argv: Sequence[str], *, network: bool = False) -> list[str]:
-    """The words that run `argv` in the tree; it dies with us."""
+def argv_in(tree: Path, argv: Sequence[str], *, network: bool = False, terminal: bool = False) -> list[str]:
+    """The words that run `argv` in the tree; it dies with us.  With `terminal` a person works in it."""
+    flags = [*(["--network"] if network else []), *(["--terminal"] if terminal else [])]
     # fmt: off
     return [
         "setpriv", "--pdeathsig=KILL",
         "unshare", "--mount", "--pid", "--ipc", "--uts", *([] if network else ["--net"]), "--fork", "--kill-child",
-        sys.executable, "-m", __name__, *(["--network"] if network else []), str(tree), *argv,
+        sys.executable, "-m", __name__, *flags, str(tree), *argv,
     ]
     # fmt: on
 
@@ -79,6 +87,11 @@ def run_in(
 ) -> Completed:
     """Run a program of the tree to its end, as `commands.run` does."""
     return run(argv_in(tree, argv), timeout_s=timeout_s, env=_import_path(), check=check, hint=hint)
+
+
+def run_in_front_in(tree: Path, argv: Sequence[str]) -> int:
+    """Run a program of the tree on our terminal and with our network, as `commands.run_in_front` does."""
+    return run_in_front(argv_in(tree, argv, network=True, terminal=True), env=_import_path())
 
 
 def stream_in(tree: Path, argv: Sequence[str], *, network: bool = False, hint: str | None = None) -> Iterator[str]:
@@ -132,13 +145,19 @@ def _be_child(tree: Path, action: Callable[[Path], object], pipe: int) -> None:
         os._exit(code)
 
 
-def enter(tree: Path, *, network: bool) -> None:
+def enter(tree: Path, *, network: bool, terminal: bool = False) -> None:
     """Make the tree the root of this process, which has a mount namespace to itself, and lay down its powers."""
-    resolver = _resolver() if network else None
+    outside = (_resolver(), "\n".join(host_options(*PROXIES))) if network else None
     _pivot(tree)
     _furnish()
-    if resolver is not None:
-        _give_resolver(resolver)
+    if outside is not None:
+        resolver, apt_conf = outside
+        _give("/etc/resolv.conf", resolver, 0o644)
+        Path(_APT_CONF).write_text(apt_conf + "\n", encoding="utf-8")
+        # Packages are installed: what they bring must not be started.
+        _give("/usr/sbin/policy-rc.d", _NO_SERVICES, 0o755)
+    if terminal:
+        _furnish_terminal()
     _lay_down_powers()
 
 
@@ -184,14 +203,24 @@ def _resolver() -> str:
     return ""
 
 
-def _give_resolver(text: str) -> None:
-    """Our name servers as the image's, for as long as this lasts: /etc/resolv.conf is often a link into /run."""
-    own = Path("/run/resolv.conf")
+def _furnish_terminal() -> None:
+    os.umask(0)
+    os.mknod("/dev/tty", stat.S_IFCHR | 0o666, os.makedev(5, 0))
+    os.umask(0o022)
+    Path("/dev/pts").mkdir()
+    _mount("devpts", "/dev/pts", "devpts", _NOSUID | _NOEXEC, "newinstance,ptmxmode=0666,mode=620")
+    Path("/dev/ptmx").symlink_to("pts/ptmx")
+
+
+def _give(name: str, text: str, mode: int) -> None:
+    """A file of ours in the place of the image's, for as long as this lasts: that is often a link into /run."""
+    own = Path("/run", f"netboot-{Path(name).name}")
     own.write_text(text, encoding="utf-8")
-    place = Path("/etc/resolv.conf").resolve()
+    own.chmod(mode)
+    place = Path(name).resolve()
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()
+        place.touch(mode=0o644)
     _mount(str(own), str(place), None, _BIND)
 
 
@@ -231,12 +260,17 @@ def _import_path() -> dict[str, str]:
 
 
 def main(words: Sequence[str]) -> int:
-    """[--network] TREE PROGRAM...: become that program."""
-    network = words[:1] == ["--network"]
-    tree, *argv = words[1:] if network else words
+    """[--network] [--terminal] TREE PROGRAM...: become that program."""
+    flags = {each for each in words[:2] if each in ("--network", "--terminal")}
+    tree, *argv = words[len(flags) :]
+    terminal = "--terminal" in flags
+    network = "--network" in flags
+    own = {"TERM": os.environ.get("TERM", "dumb")} if terminal else {"DEBIAN_FRONTEND": "noninteractive"}
+    if network:
+        own |= {"APT_CONFIG": _APT_CONF, **{name: os.environ[name] for name in _PROXIES if name in os.environ}}
     try:
-        enter(Path(tree), network=network)
-        os.execvpe(argv[0], argv, {**ENVIRONMENT, "DEBIAN_FRONTEND": "noninteractive"})  # noqa: S606 - a list, no shell
+        enter(Path(tree), network=network, terminal=terminal)
+        os.execvpe(argv[0], argv, {**ENVIRONMENT, **own})  # noqa: S606 - a list, no shell
     except FileNotFoundError:
         print(f"the image has no program {argv[0]}", file=sys.stderr)  # noqa: T201 - the parent reads it
         return 127

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from ipaddress import IPv4Address
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from netboot.cli.reference import commands, update
 from netboot.cli.telling import ClientTelling
 from netboot.config import DhcpMode
 from netboot.errors import NetbootError
+from netboot.images.draft import Draft, DraftNote
 from netboot.lab.client import LabFirmware
 from netboot.lab.config import LabDhcp
 from netboot.lab.kvm import Accelerator
@@ -44,6 +46,7 @@ TELLING = ClientTelling(
     fingerprint=Fingerprint(Firmware.BIOS, 0, "52:54:00", ""),
     lesson=None,
 )
+DRAFT_NOTE = DraftNote(name="a", image="b", number=1, digest="", created_at=0.0, who="", note="")
 EXPLANATION = Explanation(whose="", kind="", result="", reason="", hint="", rows=())
 
 
@@ -66,11 +69,19 @@ def lab_shape() -> Any:
     ).as_json()
 
 
+def draft_shape() -> Any:
+    with TemporaryDirectory() as folder:
+        draft = Draft(note=DRAFT_NOTE, folder=Path(folder))
+        draft.disk.touch()
+        return shapes.draft_shape(draft, is_mounted=False)
+
+
 SHAPES = {
     "Client": shapes.client_shape(Client(mac=MAC, name="a")),
     "Telling": shapes.telling_shape(TELLING),
     "Explanation": explanation_shape(EXPLANATION),
     "Version": shapes.version_shape(make_version()),
+    "Draft": draft_shape(),
     "Lease": shapes.lease_shape(LEASE, {}, now=0.0),
     "Event": shapes.event_shape(EVENT),
     "Boot": shapes.boot_story_shape(BOOT, VERDICT, None),

@@ -19,6 +19,7 @@ from netboot.images.draft import Draft, Drafts, locked
 from netboot.images.machine import ESCAPE, machine_argv, take_kernel
 from netboot.lab.kvm import find_accelerator
 from netboot.model.names import VersionRef
+from netboot.system.beneath import exists_beneath
 from netboot.system.commands import run_in_front
 
 
@@ -45,7 +46,7 @@ def edit(
     ctx: typer.Context,
     image: Annotated[
         str | None,
-        typer.Argument(metavar="[IMAGE[:REF]]", help="The version to open a draft of.", autocompletion=complete_image),
+        typer.Argument(metavar="IMAGE[:REF]", help="The version to open a draft of.", autocompletion=complete_image),
     ] = None,
     name: Annotated[
         str | None,
@@ -165,6 +166,7 @@ def discard(
         typer.confirm(f"Throw away draft {draft} of {found.note.parent}?", abort=True, err=True)
     withdraw(found)
     drafts.discard(found)
+    typer.echo(f"draft {draft} is gone")
 
 
 def drafts_of(place: Place) -> Drafts:
@@ -201,7 +203,7 @@ def _work(draft: Draft, commands: list[str], *, shell: bool) -> int:
 
 
 def _shell_of(draft: Draft) -> str:
-    return "/bin/bash" if (draft.tree / "bin/bash").exists() else "/bin/sh"
+    return "/bin/bash" if exists_beneath(draft.tree, "bin/bash") else "/bin/sh"
 
 
 def _boot(draft: Draft, memory_mib: int) -> int:
@@ -212,7 +214,7 @@ def _boot(draft: Draft, memory_mib: int) -> int:
     typer.echo(f"booting draft {draft.name}; shut it down from inside, or press {ESCAPE}", err=True)
     with locked(draft):
         argv = machine_argv(draft.disk, kernel, initrd, accelerator=accelerator, memory_mib=memory_mib)
-        return run_in_front(argv, env={})
+        return run_in_front(argv)
 
 
 def _row(draft: Draft) -> tuple[object, ...]:
