@@ -11,6 +11,7 @@ from typing import Any
 
 from netboot.cli.telling import ClientTelling
 from netboot.images.draft import Draft
+from netboot.images.lint import Finding
 from netboot.model.boot import Boot, Verdict
 from netboot.model.client import Client
 from netboot.model.event import Event
@@ -48,6 +49,10 @@ def telling_shape(telling: ClientTelling) -> Shape:
         "worked_at": lesson.worked_at if lesson else None,
         "worked_for": [str(mac) for mac in lesson.proofs] if lesson else [],
     }
+
+
+def finding_shape(finding: Finding) -> Shape:
+    return {"rule": finding.rule, "path": finding.path, "why": finding.why}
 
 
 def version_shape(version: Version) -> Shape:

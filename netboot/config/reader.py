@@ -17,6 +17,7 @@ from netboot.config.sections import (
     EventSettings,
     ExportSettings,
     HttpSettings,
+    ImageSettings,
     Interface,
     Profile,
     Subnet,
@@ -34,6 +35,7 @@ TABLES: Mapping[str, type] = {
     "clients": ClientSettings,
     "boot": BootSettings,
     "exports": ExportSettings,
+    "images": ImageSettings,
     "events": EventSettings,
 }
 LISTS: Mapping[str, type] = {"interface": Interface, "subnet": Subnet, "reservation": Reservation}

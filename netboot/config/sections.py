@@ -237,6 +237,15 @@ class ExportSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSettings:
+    """`[images]`: how versions of images are made."""
+
+    prepare: Path | None = setting(
+        None, values.path, "A table of yours of what is removed from images, or exempt; it goes before the program's."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventSettings:
     """`[events]`: what is remembered of boots."""
 
@@ -268,6 +277,7 @@ class Config:
     clients: ClientSettings = ClientSettings()
     boot: BootSettings = BootSettings()
     exports: ExportSettings = ExportSettings()
+    images: ImageSettings = ImageSettings()
     events: EventSettings = EventSettings()
     profile: Mapping[str, Profile] = field(default_factory=dict)
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from netboot import initramfs
 from netboot.errors import NetbootError, NotPermitted, Unavailable
 from netboot.images.clock import Clock, remembered
+from netboot.images.linting import load_rules
 from netboot.images.manifest import Origin, OriginKind
 from netboot.images.mirror import choose_sources, host_codename, host_sources
 from netboot.images.pace import STEPS, Progress
+from netboot.images.preparing import load_table
 from netboot.images.publish import Edition, check_space, kernels, publish_tree
 from netboot.images.recipe import Recipe
 from netboot.images.store import ImageStore
@@ -55,12 +57,19 @@ _APT_CARRIED = (*PROXIES, "Acquire::https::CAInfo")
 
 
 def build_image(
-    recipe: Recipe, *, store: ImageStore, cache: Path, progress: Progress, mirror: str | None = None, note: str = ""
+    recipe: Recipe,
+    *,
+    store: ImageStore,
+    cache: Path,
+    progress: Progress,
+    mirror: str | None = None,
+    note: str = "",
+    site_table: Path | None = None,
 ) -> Version:
     """Build and publish the next version of `recipe.name`.
 
-    Packages come from `mirror`, or from where this machine's apt gets its own.  `cache` remembers durations.  Leaves
-    nothing behind when it fails or is interrupted.
+    Packages come from `mirror`, or from where this machine's apt gets its own.  `cache` remembers durations.
+    `site_table` is the site's own table of what is prepared.  Leaves nothing behind when it fails or is interrupted.
     """
     _check_rights()
     sources = (
@@ -74,8 +83,11 @@ def build_image(
         size_bytes=recipe.size_bytes,
         kernel_args=recipe.kernel_args,
         build={"suite": recipe.suite, "components": " ".join(recipe.components), "tool": "mmdebstrap"},
+        table=load_table(site_table, recipe.prepare),
+        allowed=recipe.allow,
         note=note,
     )
+    load_rules().check(edition.allowed)
     with store.stage(recipe.name) as staging, remembered(cache / f"build-{recipe.name}.json", progress, STEPS) as clock:
         check_space(staging.scratch, 2 * recipe.size_bytes)
         tree = _make_tree(recipe, staging.scratch, sources, clock)

@@ -12,6 +12,7 @@ from typing import Protocol
 # How every version ends.
 _TAIL: Mapping[str, float] = {
     "removing identities": 5,
+    "looking for secrets": 3,
     "writing the file system": 8,
     "checking the result": 4,
     "computing digests": 3,

@@ -16,16 +16,19 @@ from netboot import initramfs
 from netboot.errors import NetbootError, Unavailable
 from netboot.images.clock import Clock
 from netboot.images.identity import filesystem_uuids
+from netboot.images.lint import Allowance
+from netboot.images.linting import refuse_secrets
 from netboot.images.manifest import Manifest, Origin
 from netboot.images.measure import measure_whole
 from netboot.images.packages import installed_packages
-from netboot.images.prepare import prepare
+from netboot.images.prepare import Table
+from netboot.images.preparing import load_table, prepare
 from netboot.images.staging import Staging
 from netboot.images.store import ImageStore
 from netboot.model.image import Version
 from netboot.system.beneath import names_beneath, read_beneath
 from netboot.system.commands import run
-from netboot.system.sandbox import call_in, run_in
+from netboot.system.sandbox import run_in
 from netboot.system.users import user_name
 
 
@@ -38,6 +41,8 @@ class Edition:
     size_bytes: int
     kernel_args: tuple[str, ...] = ()
     build: Mapping[str, str] = field(default_factory=dict)
+    table: Table = field(default_factory=load_table)
+    allowed: tuple[Allowance, ...] = ()
     note: str = ""
 
 
@@ -49,7 +54,9 @@ def publish_tree(
     packages = installed_packages(tree)
     check_initrd(tree, kernel_version)
     copy_kernel(tree, kernel_version, staging.version)
-    call_in(tree, prepare)
+    prepare(tree, edition.table)
+    clock.begin("looking for secrets")
+    refuse_secrets(tree, edition.allowed)
     clock.begin("writing the file system")
     root = make_filesystem(staging, tree, edition.size_bytes)
     clock.begin("checking the result")

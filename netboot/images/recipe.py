@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from netboot.errors import InvalidInput, NotFound
+from netboot.images.lint import Allowance
+from netboot.images.prepare import Table, parse_table
 from netboot.model.names import parse_image_name
 
 FILE_NAME = "recipe.toml"
@@ -44,6 +46,8 @@ class Recipe:
     disable: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
     kernel_args: tuple[str, ...] = ()
+    prepare: Table = Table()
+    allow: tuple[Allowance, ...] = ()
 
     @property
     def files(self) -> Path | None:
@@ -94,6 +98,8 @@ def parse_recipe(text: str, *, name: str, folder: Path) -> Recipe:
         "disable": _words,
         "mask": _words,
         "kernel_args": _kernel_args,
+        "prepare": _prepare,
+        "allow": _allow,
     }
     for key in table:
         if key not in readers:
@@ -139,6 +145,19 @@ def _kernel_args(key: str, value: Any) -> tuple[str, ...]:
         if not _KERNEL_ARG.fullmatch(_text(key, each)):
             raise InvalidInput(f"{key} holds {each!r}, which is not one safe word of a kernel line")
     return tuple(value)
+
+
+def _allow(key: str, value: Any) -> tuple[Allowance, ...]:
+    return tuple(Allowance.parse(_text(key, each)) for each in _list(key, value))
+
+
+def _prepare(key: str, value: Any) -> Table:
+    if not isinstance(value, Mapping):
+        raise InvalidInput(f"{key} is {value!r}, not a table", hint="write [[prepare.state]] and a rule below it")
+    try:
+        return parse_table(value)
+    except InvalidInput as error:
+        raise InvalidInput(f"{key}.{error.message}", hint=error.hint) from error
 
 
 def _size(key: str, value: Any) -> int:

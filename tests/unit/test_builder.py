@@ -13,7 +13,6 @@ from netboot.images.builder import MARKS, mmdebstrap_argv
 from netboot.images.identity import filesystem_uuids
 from netboot.images.mirror import Source, choose_sources, host_codename, host_sources, parse_deb822, parse_lines
 from netboot.images.pace import IMPORT_STEPS, STEPS, Pace
-from netboot.images.prepare import prepare
 from netboot.images.publish import make_filesystem
 from netboot.images.recipe import Recipe, load_recipe
 from netboot.images.store import ImageStore
@@ -178,37 +177,6 @@ def test_work_of_known_amount_is_told_by_its_rate() -> None:
 
 
 # -- what is made
-
-
-def test_a_tree_loses_what_made_it_one_machines(tmp_path: Path) -> None:
-    kept = ["etc/ssh/sshd_config", "etc/passwd", "var/log/apt", "var/cache/ldconfig/aux-cache"]
-    gone = ["etc/hostname", "etc/resolv.conf", "etc/ssh/ssh_host_rsa_key", "var/lib/apt/lists/x", "etc/passwd-",
-            "var/log/dpkg.log", "tmp/deep/x", "etc/apt/apt.conf.d/99mmdebstrap"]  # fmt: skip
-    for name in [*kept[:2], *kept[3:], *gone, "etc/machine-id"]:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("content")
-    (tmp_path / "var/log/apt").mkdir()
-    for name in ("run", "usr"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "run/link").symlink_to("/etc")
-    for _ in range(2):
-        prepare(tmp_path)
-        assert [name for name in kept if not (tmp_path / name).exists()] == []
-        assert [name for name in gone if (tmp_path / name).exists()] == []
-        assert (tmp_path / "etc/machine-id").read_bytes() == b""
-        assert not (tmp_path / "run/link").is_symlink()
-    assert Path("/etc/passwd").exists()
-
-
-def test_a_client_does_not_take_its_image_for_freshly_updated(tmp_path: Path) -> None:
-    for name in ("etc", "var", "usr"):
-        (tmp_path / name).mkdir()
-    prepare(tmp_path)
-    usr = (tmp_path / "usr").stat().st_mtime_ns
-    for mark in (tmp_path / "etc/.updated", tmp_path / "var/.updated"):
-        # systemd compares the times, and takes the text where a file system has whole seconds only.
-        assert mark.stat().st_mtime_ns > usr
-        assert int(mark.read_text().strip().removeprefix("TIMESTAMP_NSEC=")) > usr
 
 
 def test_versions_share_the_seed_and_differ_in_uuid() -> None:

@@ -20,6 +20,7 @@ from netboot.cli.telling import ClientTelling
 from netboot.config import DhcpMode
 from netboot.errors import NetbootError
 from netboot.images.draft import Draft, DraftNote
+from netboot.images.lint import Finding
 from netboot.lab.client import LabFirmware
 from netboot.lab.config import LabDhcp
 from netboot.lab.kvm import Accelerator
@@ -82,6 +83,7 @@ SHAPES = {
     "Explanation": explanation_shape(EXPLANATION),
     "Version": shapes.version_shape(make_version()),
     "Draft": draft_shape(),
+    "Finding": shapes.finding_shape(Finding(rule="", path="", why="")),
     "Lease": shapes.lease_shape(LEASE, {}, now=0.0),
     "Event": shapes.event_shape(EVENT),
     "Boot": shapes.boot_story_shape(BOOT, VERDICT, None),
@@ -124,7 +126,7 @@ def test_every_verb_has_a_manual(verb: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [verb for verb in VERBS if re.search(r" (list|show|explain|events|verify|check)$", verb)]
+    "verb", [verb for verb in VERBS if re.search(r" (list|show|explain|events|verify|check|lint)$", verb)]
 )
 def test_every_read_has_json(verb: str) -> None:
     assert "--json" in {name for parameter in VERBS[verb].params for name in parameter.opts}

@@ -14,3 +14,9 @@ ImageArgument = Annotated[
         metavar="IMAGE[:REF]", help="An image, for its newest version, or one version.", autocompletion=complete_image
     ),
 ]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow", metavar="RULE:PATH", help="A secret that may be published, as the refusal names it; several times."
+    ),
+]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from netboot.cli.image.arguments import AllowOption
 from netboot.cli.output import print_json, size
-from netboot.cli.place import DataDirOption, JsonOption, Place, complete_recipe, place_of
+from netboot.cli.place import ConfigOption, DataDirOption, JsonOption, Place, complete_recipe, place_of
 from netboot.cli.progress import BuildProgress
 from netboot.cli.shapes import version_shape
+from netboot.config import load_config
 from netboot.config.paths import recipes_dir
 from netboot.images.builder import build_image
+from netboot.images.lint import Allowance
 from netboot.images.recipe import Recipe, load_recipe
 from netboot.model.image import Version
 from netboot.model.names import VersionRef
@@ -39,6 +43,8 @@ def build(
     if_missing: Annotated[
         bool, typer.Option("--if-missing", help="Do nothing when the image has a version already.")
     ] = False,
+    allow: AllowOption = None,
+    config: ConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -48,15 +54,19 @@ def build(
     theirs.  A build that fails or is interrupted leaves nothing behind.  Takes root, some minutes, and about three
     times the image's size on disk while it works.
 
+    The tree is prepared, so that it is no one machine's, and refused if it holds private keys, passwords or tokens that
+    neither the recipe nor --allow allows.  The setting images.prepare is read from --config.
+
     \b
     Examples:
       netboot image build debian-minimal
       netboot image build debian-minimal --if-missing --note 'before the upgrade'
-      netboot image build kiosk --recipes /etc/netboot/images
+      netboot image build kiosk --recipes /etc/netboot/images --config /etc/netboot/netboot.toml
+      netboot image build kiosk --allow private-key:etc/app/test.key
 
     \b
-    Exit codes: 0 built; 2 the recipe is wrong; 3 no such recipe; 4 it is being built by another process;
-    5 not root; 6 a program, space or the mirror is missing; 130 interrupted.
+    Exit codes: 0 built; 1 it holds what must not be published; 2 the recipe is wrong; 3 no such recipe; 4 it is being
+    built by another process; 5 not root; 6 a program, space or the mirror is missing; 130 interrupted.
     """
     place = place_of(ctx, data_dir)
     plan = load_recipe(recipes or recipes_dir(), recipe)
@@ -64,7 +74,14 @@ def build(
     version = (
         place.images.get(VersionRef(plan.name))
         if there
-        else make_version(place, plan, mirror=mirror, note=note, quiet=json_)
+        else make_version(
+            place,
+            dataclasses.replace(plan, allow=(*plan.allow, *(Allowance.parse(each) for each in allow or ()))),
+            mirror=mirror,
+            note=note,
+            site_table=load_config(config).images.prepare if config else None,
+            quiet=json_,
+        )
     )
     if json_:
         print_json(version_shape(version))
@@ -73,9 +90,22 @@ def build(
 
 
 def make_version(
-    place: Place, plan: Recipe, mirror: str | None = None, note: str = "", *, quiet: bool = False
+    place: Place,
+    plan: Recipe,
+    mirror: str | None = None,
+    note: str = "",
+    *,
+    site_table: Path | None = None,
+    quiet: bool = False,
 ) -> Version:
     """Build the next version, showing how far it is."""
     with BuildProgress(quiet=quiet) as progress:
-        cache = place.data.cache
-        return build_image(plan, store=place.images, cache=cache, progress=progress, mirror=mirror, note=note)
+        return build_image(
+            plan,
+            store=place.images,
+            cache=place.data.cache,
+            progress=progress,
+            mirror=mirror,
+            note=note,
+            site_table=site_table,
+        )
