@@ -67,23 +67,26 @@ def write_boot_files(folder: Path, text: str) -> None:
 
 
 def publish_whole(
-    store: ImageStore, image: str = "debian", blocks: Mapping[int, bytes] | None = None, **changes: Any
+    store: ImageStore, image: str = "debian", blocks: Mapping[int, bytes] | Path | None = None, **changes: Any
 ) -> Version:
-    """The next version, stored whole."""
+    """The next version, stored whole: of these blocks, or of a file system in a file."""
     with store.stage(image) as staging:
         label = f"{image}:{staging.number}"
         write_boot_files(staging.version, label)
-        write_root(staging.version / FILES["root"], blocks or {0: block(label), 7: block("same")})
+        if isinstance(blocks, Path):
+            shutil.copyfile(blocks, staging.version / FILES["root"])
+        else:
+            write_root(staging.version / FILES["root"], blocks or {0: block(label), 7: block("same")})
         files = measure_whole(staging.version, image, staging.number)
         return store.publish(staging, manifest_for(staging, files, **changes))
 
 
-def publish_delta(store: ImageStore, parent: Version, blocks: Mapping[int, bytes], **changes: Any) -> Version:
-    """The next version, stored as changes to `parent`, whose root must be there."""
+def publish_delta(store: ImageStore, parent: Version, blocks: Mapping[int, bytes] | Path, **changes: Any) -> Version:
+    """The next version, stored as changes to `parent`, whose root must be there: by these blocks, or to a file's."""
     with store.stage(parent.image) as staging:
         write_boot_files(staging.version, f"{parent.image}:{staging.number}")
         root, tree = staging.scratch / FILES["root"], staging.scratch / FILES["verity"]
-        shutil.copyfile(parent.root.path, root)
+        shutil.copyfile(blocks if isinstance(blocks, Path) else parent.root.path, root)
         root.chmod(0o644)
         _, uuid = filesystem_uuids(parent.image, staging.number)
         salt = verity_salt(parent.image)
@@ -93,7 +96,7 @@ def publish_delta(store: ImageStore, parent: Version, blocks: Mapping[int, bytes
             SparseFile.open(tree, create=True) as hashes,
             SparseFile.open(staging.version / FILES["delta"], create=True) as cow,
         ):
-            for number, content in blocks.items():
+            for number, content in () if isinstance(blocks, Path) else blocks.items():
                 new.write(number * BLOCK_BYTES, content)
             written = write_cow(cow, delta.make(old, new))
             root_hash = verity.build(new, hashes, salt=salt, uuid=uuid)

@@ -100,7 +100,10 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         events = EventRepository(told)
         recorder = stack.enter_context(EventRecorder(events, begins_boot))
         backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
-        exporter = Exporter(backend, root=data.exports, networks=served_networks(config))
+        images = ImageStore(data.images)
+        exporter = Exporter(
+            backend, root=data.exports, networks=served_networks(config), materialise=images.materialise
+        )
         stack.callback(exporter.stop)
         clients = ClientDirectory(ClientRepository(engine))
         learner = Learner(
@@ -112,7 +115,7 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         stack.callback(learner.close)
         yield Parts(
             clients=clients,
-            versions=ImageStore(data.images),
+            versions=images,
             ledger=Ledger(LeaseRepository(engine), served_networks(config)),
             events=events,
             recorder=recorder,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
@@ -30,17 +30,30 @@ class NfsExport:
     server_path: str
 
 
+def _as_it_is(version: Version) -> Path:
+    return version.root.path
+
+
 class Exporter:
     """Mounts versions below `root` and exports them to `networks` by `backend`.
 
-    Every method but `served` blocks; all may be called from any thread.
+    `materialise` gives the raw root of a version, and makes it if it is not there.  Every method but `served` blocks;
+    all may be called from any thread.
     """
 
-    def __init__(self, backend: Backend, *, root: Path, networks: Iterable[IPv4Network]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        root: Path,
+        networks: Iterable[IPv4Network],
+        materialise: Callable[[Version], Path] = _as_it_is,
+    ) -> None:
         check_root(root)
         self._backend = backend
         self._root = root.resolve()
         self._networks = _checked(networks)
+        self._materialise = materialise
         self._exports: dict[str, Export] = {}
         self._lock = threading.Lock()
 
@@ -61,6 +74,7 @@ class Exporter:
             for version in versions:
                 if self._export(version).path.is_dir():
                     try:
+                        self._materialise(version)
                         exports[version.label] = self._mount(version)
                     except NetbootError as error:
                         errors.append(error)
@@ -69,7 +83,12 @@ class Exporter:
         return tuple(errors)
 
     def ensure(self, version: Version) -> NfsExport:
-        """Make `version` reachable, if it is not; returns when a client can mount it."""
+        """Make `version` reachable, if it is not; returns when a client can mount it.
+
+        Its root may have to be made first, which keeps nobody waiting who asks for another version.
+        """
+        if self.served(version) is None:
+            self._materialise(version)
         with self._lock:
             known = self._exports.get(version.label)
             if known is None or mounted(known.path) is None:

@@ -17,6 +17,7 @@ from netboot.images.blocks import Advance, unheard
 from netboot.images.files import changed_at, names_in, sync, unreadable
 from netboot.images.manifest import FILE_NAME, Manifest, manifest_digest, parse_manifest, version_of
 from netboot.images.objects import Objects
+from netboot.images.roots import materialise
 from netboot.images.staging import Staging, claimed
 from netboot.images.tagfile import FILE_NAME as TAGS_FILE_NAME
 from netboot.images.tagfile import change_tags, read_tags
@@ -108,6 +109,13 @@ class ImageStore:
     def manifest(self, version: Version) -> Manifest:
         """Everything that is known of a version."""
         return _read_manifest(version.root.path.parent / FILE_NAME, version.image, version.number)[0]
+
+    def materialise(self, version: Version, advance: Advance = unheard) -> Path:
+        """The version's root as a raw file, which is made if it is not there.  Blocks, perhaps for minutes.
+
+        Whoever opens `version.root.path` asks for this first.  Of several processes one makes it, the others wait.
+        """
+        return materialise(version, self.find, advance)
 
     @contextmanager
     def stage(self, image: str) -> Iterator[Staging]:

@@ -23,9 +23,11 @@ from netboot.errors import NetbootError
 from netboot.exports.apply import Exporter
 from netboot.exports.nfs_ganesha import PORT, Ganesha
 from netboot.images.measure import hash_file
+from netboot.images.store import ImageStore
 from netboot.model.image import Artefact, Digest, Root, Version
 from netboot.system.loop import find_loop
 from netboot.system.mounts import mounted
+from tests.images_kit import publish_delta, publish_whole
 
 NETWORKS = (IPv4Network("10.9.0.0/24"),)
 NFS_PROGRAM = 100003
@@ -187,6 +189,24 @@ def other_networks(folder: Path) -> Any:
     return seen
 
 
+def stored_as_changes(folder: Path) -> Any:
+    """A version whose root has to be made first, and whose root is gone when the next daemon comes."""
+    store = ImageStore(folder / "images")
+    one = publish_whole(store, "tiny", make_version(folder, 1).root.path)
+    two = publish_delta(store, one, make_version(folder, 2).root.path)
+    seen: dict[str, Any] = {"there_at_first": two.root.path.exists()}
+    for attempt in ("first", "next_daemon"):
+        (folder / "run").mkdir(exist_ok=True)
+        backend = Ganesha(folder / "run")
+        exporter = Exporter(backend, root=folder / "exports", networks=NETWORKS, materialise=store.materialise)
+        errors = exporter.start([two])
+        export = exporter.served(two) or exporter.ensure(two)
+        seen[attempt] = [len(errors), (Path(export.server_path) / "number").read_text(), null_call(4)]
+        exporter.stop()
+        two.root.path.unlink()
+    return seen
+
+
 def _connects() -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", PORT)) == 0
@@ -199,6 +219,7 @@ SCENARIOS: Mapping[str, Callable[[Path], Any]] = {
     "dies": dies,
     "port-taken": port_taken,
     "other-networks": other_networks,
+    "stored-as-changes": stored_as_changes,
 }
 
 if __name__ == "__main__":

@@ -75,3 +75,11 @@ def test_a_taken_port_is_told_and_not_forgotten(tmp_path: Path) -> None:
 
 def test_changed_networks_hold_for_what_is_exported_already(tmp_path: Path) -> None:
     assert observe(tmp_path, "other-networks") == {"same_process": True, "old_network": 0, "new_network": 2, "v4": 0}
+
+
+def test_a_version_that_is_stored_as_its_changes_is_made_before_it_is_served(tmp_path: Path) -> None:
+    assert observe(tmp_path, "stored-as-changes") == {
+        "there_at_first": False,
+        "first": [0, "2", 0],
+        "next_daemon": [0, "2", 0],
+    }
