@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from netboot.boot.progress import begins_boot
 from netboot.cli.main import main
 from netboot.images.store import ImageStore
+from netboot.model.event import Detail, Event, EventKind
 from netboot.model.image import Version
+from netboot.model.mac import MacAddress
+from netboot.store import EventRecorder, EventRepository, open_database
 from tests.images_kit import publish_whole
+from tests.kit import MAC
 
 NETBOOT = (sys.executable, "-m", "netboot")
 CHECKOUT = Path(__file__).parents[1]
@@ -56,6 +61,15 @@ class Cli:
 def publish_image(data_dir: Path, image: str = "debian") -> Version:
     """A published version with files that hold next to nothing."""
     return publish_whole(ImageStore(data_dir / "images"), image)
+
+
+def tell(data_dir: Path, *events: tuple[EventKind, float, dict[str, Detail]], mac: MacAddress | None = MAC) -> None:
+    """Record events as the daemon does."""
+    engine = open_database(data_dir)
+    with EventRecorder(EventRepository(engine), begins_boot) as recorder:
+        for kind, at, details in events:
+            recorder.record(Event(at=at, kind=kind, mac=mac, details=details))
+    engine.dispose()
 
 
 def environ(**more: str) -> dict[str, str]:

@@ -20,10 +20,13 @@ from netboot.cli.place import (
     complete_image,
     place_of,
 )
-from netboot.cli.shapes import client_shape, telling_shape
+from netboot.cli.shapes import client_shape, standing_shape, telling_shape
+from netboot.cli.standing import Standing, standings
+from netboot.cli.stories import Stories
 from netboot.cli.telling import telling_of_client
 from netboot.config import Config, load_config
 from netboot.errors import InvalidInput
+from netboot.model.boot import Outcome
 from netboot.model.client import Client
 from netboot.model.mac import MacAddress
 from netboot.model.names import parse_client_name
@@ -131,26 +134,34 @@ def add(
 
 @app.command("list")
 def list_clients(ctx: typer.Context, data_dir: DataDirOption = None, json_: JsonOption = False) -> None:
-    """List the clients, by name.
+    """List the clients, by name: what each is assigned to, runs, and gets at its next boot.
+
+    RUNS is the version that its last boot was sent, with how far that boot came unless it is up; NEXT is the version
+    that it would be sent now; REBOOT says whether booting again would change what it runs.
 
     \b
     Examples:
       netboot client list
+      netboot client list --json | jq -r '.[] | select(.standing.reboot_changes) | .name'
       netboot client list --json | jq -r '.[] | select(.image == null) | .name'
 
     \b
     Exit codes: 0 listed; 3 there is no database in the data directory.
     """
-    with place_of(ctx, data_dir).database() as engine:
+    place = place_of(ctx, data_dir)
+    with place.database() as engine:
         clients = ClientRepository(engine).list()
+        standing = standings(clients, Stories(engine), place.images)
     if json_:
-        print_json([client_shape(client) for client in clients])
+        shapes = [{**client_shape(each), "standing": standing_shape(standing[each.mac])} for each in clients]
+        print_json(shapes)
         return
-    heads = ("NAME", "MAC", "IMAGE", "ADDRESS", "PROFILES", "LOADER")
-    print_table(
-        heads,
-        [(c.name, c.mac, c.image, c.address, " ".join(c.profiles) or None, c.loader) for c in clients],
-    )
+    heads = ("NAME", "MAC", "IMAGE", "RUNS", "NEXT", "REBOOT", "ADDRESS", "PROFILES", "LOADER")
+    rows = [
+        (c.name, c.mac, c.image, *_stands(standing[c.mac]), c.address, " ".join(c.profiles) or None, c.loader)
+        for c in clients
+    ]
+    print_table(heads, rows)
 
 
 @app.command()
@@ -311,6 +322,15 @@ def explain(
     print_table(
         ("SETTING", "VALUE", "FROM"), [(row.name, _said(row.name, row.value), row.source) for row in explanation.rows]
     )
+
+
+def _stands(standing: Standing) -> tuple[object, ...]:
+    """What it runs, gets next, and what a reboot does, as cells of a table."""
+    runs = standing.runs
+    if runs is not None and standing.outcome is not Outcome.UP:
+        runs = f"{runs} ({standing.outcome})"
+    reboot = {True: "changes it", False: "the same", None: None}[standing.reboot_changes]
+    return runs, standing.next, reboot
 
 
 def _boots(client: Client) -> str:

@@ -18,6 +18,7 @@ from netboot.config.paths import DATA_DIR_VARIABLE, DEFAULT_DATA_DIR, DataDir, r
 from netboot.errors import NetbootError
 from netboot.images.recipe import recipe_names
 from netboot.images.store import ImageStore
+from netboot.model.names import LATEST
 from netboot.store import ClientRepository, Engine, open_database
 
 # Of every Path option: not `readable`.  Typer would say that a file may not be read, but neither how to mend it nor
@@ -58,17 +59,19 @@ def place_of(ctx: typer.Context, data_dir: Path | None) -> Place:
 
 def complete_client(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of clients, for the shell; nothing when they cannot be read."""
-    with suppress(NetbootError), _completed_place(ctx).database() as engine:
+    with suppress(NetbootError), completed_place(ctx).database() as engine:
         return [each.name for each in ClientRepository(engine).list() if each.name.startswith(incomplete)]
     return []
 
 
 def complete_image(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Images and their versions, for the shell."""
+    """Images, their tags and versions, for the shell."""
     with suppress(NetbootError, OSError):
-        versions = _completed_place(ctx).images.list()
-        refs = sorted({version.image for version in versions}) + [version.label for version in versions]
-        return [ref for ref in refs if ref.startswith(incomplete)]
+        store = completed_place(ctx).images
+        versions = store.list()
+        names = sorted({version.image for version in versions})
+        tagged = [f"{name}:{tag}" for name in names for tag in (*store.tags(name).current, LATEST)]
+        return [ref for ref in (*names, *tagged, *(each.label for each in versions)) if ref.startswith(incomplete)]
     return []
 
 
@@ -78,7 +81,7 @@ def complete_recipe(ctx: typer.Context, incomplete: str) -> list[str]:
     return [name for name in recipe_names(Path(named) if named else recipes_dir()) if name.startswith(incomplete)]
 
 
-def _completed_place(ctx: typer.Context) -> Place:
+def completed_place(ctx: typer.Context) -> Place:
     """While completing, commands' callbacks have not run; the words typed so far are in the contexts' parameters."""
     named = ctx.params.get("data_dir") or ctx.find_root().params.get("data_dir")
     return Place.named(Path(named) if named else None, database=ctx.find_root().params.get("database"))

@@ -12,7 +12,15 @@ from typing import Self
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from netboot.cli.output import size, span
 
@@ -54,13 +62,15 @@ class BuildProgress:
 
 
 @contextmanager
-def byte_progress(total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """A bar over so many bytes; what it gives is to be told each piece that is done."""
+def byte_progress(total: int, *, what: str = "reading", quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """A bar over so many bytes, with rate and time left; what it gives is to be told each piece that is done."""
     target = Console(stderr=True)
     with Progress(
-        TextColumn("reading"),
+        TextColumn(what),
         BarColumn(),
         DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
         console=target,
         transient=True,
         disable=quiet or not target.is_terminal,

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netboot.cli.standing import Standing
 from netboot.cli.telling import ClientTelling
 from netboot.images.draft import Draft
+from netboot.images.history import Entry
 from netboot.images.lint import Finding
+from netboot.images.tags import Move
 from netboot.model.boot import Boot, Verdict
 from netboot.model.client import Client
 from netboot.model.event import Event
@@ -35,6 +38,16 @@ def client_shape(client: Client) -> Shape:
         "shell": client.shell,
         "created_at": client.created_at,
         "strategy": _text(client.strategy),
+    }
+
+
+def standing_shape(standing: Standing) -> Shape:
+    return {
+        "runs": standing.runs,
+        "outcome": _text(standing.outcome),
+        "next": standing.next,
+        "denied": standing.denied,
+        "reboot_changes": standing.reboot_changes,
     }
 
 
@@ -90,6 +103,33 @@ def draft_shape(draft: Draft, *, is_mounted: bool) -> Shape:
         "note": note.note,
         "stored_bytes": draft.stored_bytes,
         "mounted": is_mounted,
+    }
+
+
+def move_shape(image: str, move: Move) -> Shape:
+    return {
+        "image": image,
+        "tag": move.tag,
+        "kind": move.kind.value,
+        "number": move.number,
+        "before": move.before,
+        "at": move.at,
+        "who": move.who,
+        "note": move.note,
+    }
+
+
+def entry_shape(image: str, entry: Entry) -> Shape:
+    return {
+        "image": image,
+        "at": entry.at,
+        "what": entry.what.value,
+        "number": entry.number,
+        "before": entry.before,
+        "tag": entry.tag,
+        "origin": entry.origin,
+        "who": entry.who,
+        "note": entry.note,
     }
 
 

@@ -17,7 +17,7 @@ from netboot.images.blocks import Advance, unheard
 from netboot.images.files import changed_at, names_in, sync, unreadable
 from netboot.images.manifest import FILE_NAME, Manifest, manifest_digest, parse_manifest, version_of
 from netboot.images.objects import Objects
-from netboot.images.roots import materialise
+from netboot.images.roots import has_root, materialise
 from netboot.images.staging import Staging, claimed
 from netboot.images.tagfile import FILE_NAME as TAGS_FILE_NAME
 from netboot.images.tagfile import change_tags, read_tags
@@ -109,6 +109,10 @@ class ImageStore:
     def manifest(self, version: Version) -> Manifest:
         """Everything that is known of a version."""
         return _read_manifest(version.root.path.parent / FILE_NAME, version.image, version.number)[0]
+
+    def has_root(self, version: Version) -> bool:
+        """Whether its root is there, so that nobody waits for it."""
+        return has_root(version)
 
     def materialise(self, version: Version, advance: Advance = unheard) -> Path:
         """The version's root as a raw file, which is made if it is not there.  Blocks, perhaps for minutes.

@@ -218,7 +218,7 @@ def load_leases(folder: Path) -> tuple[Lease, ...]:
     [
         ("netboot client show la", {"lab-01", "lab-02"}),
         ("netboot boot show ", {"lab-01", "lab-02", "other"}),
-        ("netboot client set lab-01 --image d", {"debian", "debian:1"}),
+        ("netboot client set lab-01 --image d", {"debian", "debian:1", "debian:latest"}),
         ("netboot client a", {"add"}),
         ("netboot client add --lo", {"--loader"}),
     ],

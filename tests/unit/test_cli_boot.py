@@ -8,25 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from netboot.boot.progress import begins_boot
 from netboot.cli.events import parse_since
 from netboot.errors import InvalidInput
-from netboot.model.event import Detail, Event, EventKind
-from netboot.model.mac import MacAddress
-from netboot.store import EventRecorder, EventRepository, open_database
-from tests.cli_kit import Cli
+from netboot.model.event import Detail, EventKind
+from tests.cli_kit import Cli, tell
 from tests.kit import MAC, OTHER_MAC
 
 K = EventKind
 NOW = 2_000_000_000.0
-
-
-def tell(data_dir: Path, *events: tuple[EventKind, float, dict[str, Detail]], mac: MacAddress | None = MAC) -> None:
-    engine = open_database(data_dir)
-    with EventRecorder(EventRepository(engine), begins_boot) as recorder:
-        for kind, at, details in events:
-            recorder.record(Event(at=at, kind=kind, mac=mac, details=details))
-    engine.dispose()
 
 
 @pytest.fixture

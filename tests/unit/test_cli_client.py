@@ -54,9 +54,9 @@ def test_list_is_a_table_by_name(cli: Cli) -> None:
     cli.ok("client", "add", OTHER, "--name", "b")
     cli.ok("client", "add", MAC, *["--name", "a", "--image", "debian", "--profile", "room", "--profile", "lab"])
     assert cli.ok("client", "list").stdout.splitlines() == [
-        "NAME  MAC                IMAGE   ADDRESS  PROFILES  LOADER",
-        "a     52:54:00:00:00:01  debian  -        room lab  auto",
-        "b     52:54:00:00:00:02  -       -        -         auto",
+        "NAME  MAC                IMAGE   RUNS  NEXT      REBOOT  ADDRESS  PROFILES  LOADER",
+        "a     52:54:00:00:00:01  debian  -     debian:1  -       -        room lab  auto",
+        "b     52:54:00:00:00:02  -       -     -         -       -        -         auto",
     ]
 
 

@@ -14,13 +14,19 @@ from typer.main import get_command
 
 from netboot.cli import shapes
 from netboot.cli.explain import Explanation, explanation_shape
+from netboot.cli.image.shelf import Shelved, shelved_shape
 from netboot.cli.main import app
 from netboot.cli.reference import commands, update
+from netboot.cli.standing import Standing
 from netboot.cli.telling import ClientTelling
 from netboot.config import DhcpMode
 from netboot.errors import NetbootError
 from netboot.images.draft import Draft, DraftNote
+from netboot.images.entries import FileEntry, Files, RootEntry
+from netboot.images.history import Entry, Happening
 from netboot.images.lint import Finding
+from netboot.images.manifest import Manifest, Origin, OriginKind
+from netboot.images.tags import Move, MoveKind
 from netboot.lab.client import LabFirmware
 from netboot.lab.config import LabDhcp
 from netboot.lab.kvm import Accelerator
@@ -29,6 +35,7 @@ from netboot.lab.result import ClientResult, LabResult
 from netboot.model.boot import Boot, Outcome, Verdict
 from netboot.model.client import Client
 from netboot.model.event import Event, EventKind
+from netboot.model.image import Digest
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.request import Firmware
 from netboot.model.strategy import Fingerprint, Strategy
@@ -48,6 +55,28 @@ TELLING = ClientTelling(
     lesson=None,
 )
 DRAFT_NOTE = DraftNote(name="a", image="b", number=1, digest="", created_at=0.0, who="", note="")
+SHELVED = Shelved(
+    version=make_version(),
+    manifest=Manifest(
+        image="debian",
+        number=1,
+        origin=Origin(kind=OriginKind.RECIPE, name="debian"),
+        created_at=0.0,
+        arch="amd64",
+        filesystem="ext4",
+        kernel_version="6.1",
+        files=Files(
+            root=RootEntry(size_bytes=1),
+            kernel=FileEntry(size_bytes=1, digest=Digest("0" * 64)),
+            initrd=FileEntry(size_bytes=1, digest=Digest("0" * 64)),
+        ),
+    ),
+    tags=(),
+    stored_bytes=0,
+    made_bytes=0,
+)
+MOVE = Move(tag="stable", kind=MoveKind.SET, number=1, before=None, at=0.0)
+ENTRY = Entry(at=0.0, what=Happening.TAG_SET, number=1)
 EXPLANATION = Explanation(whose="", kind="", result="", reason="", hint="", rows=())
 
 
@@ -81,9 +110,12 @@ SHAPES = {
     "Client": shapes.client_shape(Client(mac=MAC, name="a")),
     "Telling": shapes.telling_shape(TELLING),
     "Explanation": explanation_shape(EXPLANATION),
-    "Version": shapes.version_shape(make_version()),
     "Draft": draft_shape(),
     "Finding": shapes.finding_shape(Finding(rule="", path="", why="")),
+    "Version": shelved_shape(SHELVED),
+    "Move": shapes.move_shape("debian", MOVE),
+    "Log entry": shapes.entry_shape("debian", ENTRY),
+    "Standing": shapes.standing_shape(Standing(runs=None, outcome=None, next=None)),
     "Lease": shapes.lease_shape(LEASE, {}, now=0.0),
     "Event": shapes.event_shape(EVENT),
     "Boot": shapes.boot_story_shape(BOOT, VERDICT, None),

@@ -9,17 +9,17 @@ from typing import Annotated
 import typer
 
 from netboot.cli.image.arguments import AllowOption
+from netboot.cli.image.shelf import shelved, shelved_shape
 from netboot.cli.output import print_json, size
 from netboot.cli.place import ConfigOption, DataDirOption, JsonOption, Place, complete_recipe, place_of
 from netboot.cli.progress import BuildProgress
-from netboot.cli.shapes import version_shape
 from netboot.config import load_config
 from netboot.config.paths import recipes_dir
 from netboot.images.builder import build_image
 from netboot.images.lint import Allowance
 from netboot.images.recipe import Recipe, load_recipe
 from netboot.model.image import Version
-from netboot.model.names import VersionRef
+from netboot.model.names import LATEST, VersionRef
 
 
 def add_to(app: typer.Typer) -> None:
@@ -50,9 +50,10 @@ def build(
 ) -> None:
     """Build the next version of an image from its recipe.
 
-    Clients that are assigned the image without a number boot the new version from then on; those that run keep
-    theirs.  A build that fails or is interrupted leaves nothing behind.  Takes root, some minutes, and about three
-    times the image's size on disk while it works.
+    Clients that are assigned to the image's newest version boot the new one from then on, and so do those that are
+    assigned to the image without more while it has no tag `stable`; those that run keep theirs.  A build that fails or
+    is interrupted leaves nothing behind.  Takes root, some minutes, and about three times the image's size on disk
+    while it works.
 
     The tree is prepared, so that it is no one machine's, and refused if it holds private keys, passwords or tokens that
     neither the recipe nor --allow allows.  The setting images.prepare is read from --config.
@@ -70,9 +71,10 @@ def build(
     """
     place = place_of(ctx, data_dir)
     plan = load_recipe(recipes or recipes_dir(), recipe)
-    there = if_missing and place.images.find(VersionRef(plan.name)) is not None
+    newest = VersionRef(plan.name, LATEST)
+    there = if_missing and place.images.find(newest) is not None
     version = (
-        place.images.get(VersionRef(plan.name))
+        place.images.get(newest)
         if there
         else make_version(
             place,
@@ -84,7 +86,7 @@ def build(
         )
     )
     if json_:
-        print_json(version_shape(version))
+        print_json(shelved_shape(shelved(place.images, version)))
     else:
         typer.echo(f"{version.label} " + ("is there already" if there else f"is built, {size(version.size_bytes)}"))
 

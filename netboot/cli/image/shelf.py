@@ -1,0 +1,60 @@
+"""A version as people are shown it: what it says about itself, its tags, and what it takes on the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from netboot.cli.shapes import Shape, version_shape
+from netboot.images.entries import FILES
+from netboot.images.manifest import Manifest
+from netboot.images.store import ImageStore
+from netboot.model.image import Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelved:
+    """`stored_bytes` is what its files take, `made_bytes` what its root and tree take that were made from its changes
+    and can be made again."""
+
+    version: Version
+    manifest: Manifest
+    tags: tuple[str, ...]
+    stored_bytes: int
+    made_bytes: int
+
+
+def shelved(store: ImageStore, version: Version) -> Shelved:
+    manifest = store.manifest(version)
+    folder = version.root.path.parent
+    stored = {name for name, _ in manifest.files.stored()} | ({FILES["root"]} if version.delta is None else set())
+    return Shelved(
+        version=version,
+        manifest=manifest,
+        tags=tuple(tag for tag, number in store.tags(version.image).current.items() if number == version.number),
+        stored_bytes=sum(_taken(folder / name) for name in stored),
+        made_bytes=sum(_taken(folder / name) for name in FILES.values() if name not in stored),
+    )
+
+
+def shelved_shape(shelved: Shelved) -> Shape:
+    """The version's shape, and what else is known of it."""
+    manifest = shelved.manifest
+    return {
+        **version_shape(shelved.version),
+        "tags": list(shelved.tags),
+        "origin": {"kind": manifest.origin.kind.value, "name": manifest.origin.name},
+        "created_by": manifest.created_by,
+        "note": manifest.note,
+        "size_bytes": shelved.version.size_bytes,
+        "stored_bytes": shelved.stored_bytes,
+        "made_bytes": shelved.made_bytes,
+    }
+
+
+def _taken(file: Path) -> int:
+    """What a file takes on the disk, without its holes; nothing when it is not there."""
+    try:
+        return file.stat().st_blocks * 512
+    except FileNotFoundError:
+        return 0
