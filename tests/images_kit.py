@@ -122,18 +122,22 @@ def publish_delta(store: ImageStore, parent: Version, blocks: Mapping[int, bytes
         return store.publish(staging, manifest_for(staging, files, **{**fields, **changes}))
 
 
-def publish_format_1(images: Path, image: str = "debian", number: int = 1) -> Version:
+def publish_format_1(images: Path, image: str = "debian", number: int = 1, root: Path | None = None) -> Version:
     """A version as the first format stored it: plain files, no tree."""
     folder = images / image / str(number)
     folder.mkdir(parents=True)
     write_boot_files(folder, f"{image}:{number}")
-    write_root(folder / FILES["root"], {0: block(f"{image}:{number}")})
-    root = hash_file(folder / FILES["root"])
+    if root is None:
+        write_root(folder / FILES["root"], {0: block(f"{image}:{number}")})
+    else:
+        shutil.copyfile(root, folder / FILES["root"])
+    entry = hash_file(folder / FILES["root"])
+    tree = VerityEntry(root_hash=Digest("0" * 64), salt=b"", tree=entry)
     files = Files(
-        root=RootEntry(size_bytes=root.size_bytes, verity=VerityEntry(root_hash=Digest("0" * 64), salt=b"", tree=root)),
+        root=RootEntry(size_bytes=entry.size_bytes, verity=tree),
         kernel=hash_file(folder / FILES["kernel"]),
         initrd=hash_file(folder / FILES["initrd"]),
     )
     staging = Staging(image=image, number=number, scratch=folder, version=folder)
-    (folder / "manifest.json").write_text(format_1_json(manifest_for(staging, files), root), encoding="utf-8")
+    (folder / "manifest.json").write_text(format_1_json(manifest_for(staging, files), entry), encoding="utf-8")
     return ImageStore(images).list()[0]

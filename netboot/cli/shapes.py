@@ -14,6 +14,7 @@ from netboot.cli.telling import ClientTelling
 from netboot.images.draft import Draft
 from netboot.images.history import Entry
 from netboot.images.lint import Finding
+from netboot.images.prepare import Action
 from netboot.images.tags import Move
 from netboot.model.boot import Boot, Verdict
 from netboot.model.client import Client
@@ -88,6 +89,16 @@ def version_shape(version: Version) -> Shape:
         "created_at": version.created_at,
         "kernel_args": list(version.kernel_args),
         "files": files,
+    }
+
+
+def action_shape(action: Action) -> Shape:
+    return {
+        "path": action.path,
+        "action": action.action.value,
+        "group": action.group,
+        "why": action.why,
+        "size_bytes": action.size_bytes,
     }
 
 

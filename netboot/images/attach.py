@@ -35,9 +35,8 @@ def tree_of(draft: Draft) -> Iterator[Path]:
             yield draft.tree
             return
         with shown(draft.disk, draft.raw, log=draft.log) as raw:
-            check(draft, raw)
-            with private_mounts(), _mounted(draft, raw):
-                yield draft.tree
+            with mounted_tree(draft, raw) as tree:
+                yield tree
             settle(raw)
 
 
@@ -99,15 +98,18 @@ def check(draft: Draft, raw: Path) -> None:
 
 
 @contextmanager
-def _mounted(draft: Draft, raw: Path) -> Iterator[None]:
-    _mount(draft, raw)
-    try:
-        yield
-    except BaseException:
-        with suppress(NetbootError):
-            unmount(draft.tree, lazy=True)
-        raise
-    unmount(draft.tree)
+def mounted_tree(draft: Draft, raw: Path) -> Iterator[Path]:
+    """The system in the raw file that `raw_of` gave, writable, for us alone."""
+    check(draft, raw)
+    with private_mounts():
+        _mount(draft, raw)
+        try:
+            yield draft.tree
+        except BaseException:
+            with suppress(NetbootError):
+                unmount(draft.tree, lazy=True)
+            raise
+        unmount(draft.tree)
 
 
 def _mount(draft: Draft, raw: Path) -> None:

@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import Self
 
 from netboot.config.paths import DataDir
-from netboot.errors import InvalidInput, NotFound, Unavailable
+from netboot.errors import InvalidInput, Unavailable
+from netboot.images.store import ImageStore
 from netboot.lab.client import UBOOT_MAC, LabFirmware, MachineSpec, QemuClient
 from netboot.lab.config import LabDhcp, daemon_config
 from netboot.lab.kvm import find_accelerator
@@ -173,9 +174,9 @@ class Lab:
 
     def _show_images(self) -> None:
         images = DataDir(self.spec.data_dir.absolute()).images
-        if not (images / self.spec.image.image).is_dir():
-            image = self.spec.image.image
-            raise NotFound(f"there is no image {image} in {images}", hint=f"build it: netboot image build {image}")
+        store = ImageStore(images)
+        # The lab's daemon could not, since it only reads.
+        store.materialise(store.get(self.spec.image))
         target = DataDir(self.state).images
         target.mkdir()
         bind_read_only(images, target)

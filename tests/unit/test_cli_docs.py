@@ -26,6 +26,7 @@ from netboot.images.entries import FileEntry, Files, RootEntry
 from netboot.images.history import Entry, Happening
 from netboot.images.lint import Finding
 from netboot.images.manifest import Manifest, Origin, OriginKind
+from netboot.images.prepare import Action, Doing
 from netboot.images.tags import Move, MoveKind
 from netboot.lab.client import LabFirmware
 from netboot.lab.config import LabDhcp
@@ -111,6 +112,7 @@ SHAPES = {
     "Telling": shapes.telling_shape(TELLING),
     "Explanation": explanation_shape(EXPLANATION),
     "Draft": draft_shape(),
+    "Change": shapes.action_shape(Action(path="", action=Doing.REMOVE, group="", why="")),
     "Finding": shapes.finding_shape(Finding(rule="", path="", why="")),
     "Version": shelved_shape(SHELVED),
     "Move": shapes.move_shape("debian", MOVE),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import sys
 from typing import Annotated
 
@@ -21,6 +19,7 @@ from netboot.lab.kvm import find_accelerator
 from netboot.model.names import VersionRef
 from netboot.system.beneath import exists_beneath
 from netboot.system.commands import run_in_front
+from netboot.system.users import user_name
 
 
 def complete_draft(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -173,11 +172,6 @@ def drafts_of(place: Place) -> Drafts:
     return Drafts(place.data.images)
 
 
-def person() -> str:
-    """Who gives the command, for the record."""
-    return os.environ.get("SUDO_USER") or getpass.getuser()
-
-
 def _opened(place: Place, image: str | None, name: str | None, note: str) -> Draft:
     """The draft to work on: a new one when an image is named."""
     drafts = drafts_of(place)
@@ -187,7 +181,7 @@ def _opened(place: Place, image: str | None, name: str | None, note: str) -> Dra
         return drafts.get(name)
     ref = VersionRef.parse(image)
     version = place.images.get(ref)
-    return drafts.open(name or ref.image.replace(".", "-"), version, version.root.path, who=person(), note=note)
+    return drafts.open(name or ref.image.replace(".", "-"), version, version.root.path, who=user_name(), note=note)
 
 
 def _work(draft: Draft, commands: list[str], *, shell: bool) -> int:
