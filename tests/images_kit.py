@@ -15,6 +15,7 @@ from netboot.images.manifest import Manifest, Origin, OriginKind
 from netboot.images.measure import hash_file, measure_whole
 from netboot.images.staging import Staging
 from netboot.images.store import ImageStore
+from netboot.images.whole import damage_of
 from netboot.model.image import Digest, Parent, Version
 from netboot.system.sparse import SparseFile
 
@@ -141,3 +142,8 @@ def publish_format_1(images: Path, image: str = "debian", number: int = 1, root:
     staging = Staging(image=image, number=number, scratch=folder, version=folder)
     (folder / "manifest.json").write_text(format_1_json(manifest_for(staging, files), entry), encoding="utf-8")
     return ImageStore(images).list()[0]
+
+
+def assert_whole(*versions: Version) -> None:
+    """Every bit is what was published."""
+    assert [str(damage) for version in versions for damage in damage_of(version)] == []

@@ -77,13 +77,13 @@ _WAITS: Mapping[EventKind, Wait] = {
         K.KERNEL_SENT,
         90,
         "the loader has its script but did not finish fetching the kernel",
-        "check the link's speed, and that the version's kernel is whole: netboot image verify",
+        "check the link's speed, and that the version's kernel is whole: netboot image fsck",
     ),
     K.KERNEL_SENT: Wait(
         K.INITRD_SENT,
         120,
         "the kernel was fetched but the initrd was not: the loader refused the kernel, or ran out of memory",
-        "check that the kernel fits the client's architecture: netboot image verify",
+        "check that the kernel fits the client's architecture: netboot image fsck",
     ),
     K.INITRD_SENT: Wait(
         K.INITRAMFS_STARTED,
@@ -238,7 +238,7 @@ def _loader_failed(event: Event, reached: EventKind | None) -> Verdict:
         reached=reached,
         missing=K.INITRAMFS_STARTED,
         cause=f"the loader could not start {file}: {_said(event, 'message', 'it gave no reason')}",
-        hint="the file is damaged or for another machine: netboot image verify",
+        hint="the file is damaged or for another machine: netboot image fsck",
         log=_said(event, "log", ""),
     )
 

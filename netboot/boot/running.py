@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netboot.model.boot import Boot
-from netboot.model.event import EventKind
+from netboot.model.event import Event, EventKind
+from netboot.model.mac import MacAddress
 
 # Steps that say which version went to the client.
-_TELLING = frozenset({EventKind.SCRIPT_SENT, EventKind.KERNEL_SENT, EventKind.INITRD_SENT})
+TELLING = frozenset({EventKind.SCRIPT_SENT, EventKind.KERNEL_SENT, EventKind.INITRD_SENT})
 
 
 def version_booted(boot: Boot) -> str | None:
     """The label of the version that a boot was last sent, None while it was sent none."""
-    for event in reversed(boot.events):
-        if event.kind in _TELLING and isinstance(label := event.details.get("version"), str):
-            return label
-    return None
+    return next((label for event in reversed(boot.events) if (label := _label(event))), None)
 
 
-def version_running(boots: Iterable[Boot]) -> str | None:
-    """The version that a client may be running, of its last boots, newest first.
+def versions_running(events: Iterable[Event]) -> dict[MacAddress, str]:
+    """The version that each machine may be running: the last one that it was sent, by events from the oldest on.
 
-    A boot that was sent nothing does not count: a running system may ask for an address anew, and a machine that is
-    denied one boot may not have been switched off for it.
+    What came since does not count if it was sent nothing: a running system may ask for an address anew, and a machine
+    that is denied one boot may not have been switched off for it.
     """
-    return next((label for boot in boots if (label := version_booted(boot))), None)
+    running = {}
+    for event in events:
+        if event.mac is not None and (label := _label(event)):
+            running[event.mac] = label
+    return running
+
+
+def _label(event: Event) -> str | None:
+    label = event.details.get("version") if event.kind in TELLING else None
+    return label if isinstance(label, str) else None

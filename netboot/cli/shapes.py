@@ -12,6 +12,8 @@ from typing import Any
 from netboot.cli.standing import Standing
 from netboot.cli.telling import ClientTelling
 from netboot.images.draft import Draft
+from netboot.images.fsck import Fault
+from netboot.images.garbage import Piece
 from netboot.images.history import Entry
 from netboot.images.lint import Finding
 from netboot.images.prepare import Action
@@ -141,6 +143,21 @@ def entry_shape(image: str, entry: Entry) -> Shape:
         "origin": entry.origin,
         "who": entry.who,
         "note": entry.note,
+    }
+
+
+def piece_shape(piece: Piece) -> Shape:
+    return {"what": piece.kind.value, "name": piece.name, "size_bytes": piece.size_bytes}
+
+
+def fault_shape(fault: Fault, *, is_mended: bool) -> Shape:
+    return {
+        "problem": fault.problem.value,
+        "damage": fault.is_damage,
+        "path": str(fault.path),
+        "version": fault.label,
+        "what": fault.what,
+        "mended": is_mended,
     }
 
 

@@ -171,7 +171,7 @@ def _attach_and_mount(version: Version, target: Path) -> None:
     except NotPermitted:
         raise
     except NetbootError as error:
-        hint = error.hint or f"see whether its file is whole: netboot image verify {version.label}"
+        hint = error.hint or f"see whether its file is whole: netboot image fsck {version.label}"
         raise Unavailable(error.message, hint=hint) from error
 
 

@@ -26,6 +26,11 @@ def names_in(folder: Path) -> list[str]:
         raise unreadable(folder, error) from error
 
 
+def is_new(name: str) -> bool:
+    """Whether a file of this name is one that was to replace another when its process died: `.NAME.new`."""
+    return name.startswith(".") and name.endswith(".new")
+
+
 def changed_at(path: str) -> int | None:
     """The time of the last change in nanoseconds, None when it cannot be told."""
     try:

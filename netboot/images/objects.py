@@ -22,8 +22,6 @@ from netboot.images.files import names_in, sync
 FOLDER = ".objects"
 
 _NAME = re.compile(r"(?:sha256|verity)-([0-9a-f]{2})[0-9a-f]{62}")
-# Of a name that replaces another, until it does.
-_NEW = ".new"
 
 
 class Objects:
@@ -104,7 +102,7 @@ def _link_over(source: Path, target: Path) -> None:
     """Make `target` a name of what `source` names."""
     if target.exists() and target.samefile(source):
         return  # rename(2) does nothing for two names of one file, and would leave the new one behind
-    new = target.with_name(f"{target.name}{_NEW}")
+    new = target.with_name(f".{target.name}.new")
     new.unlink(missing_ok=True)
     try:
         os.link(source, new)

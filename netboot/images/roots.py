@@ -54,14 +54,17 @@ def has_root(version: Version) -> bool:
     return root.path.exists() and (root.verity is None or root.verity.tree.path.exists())
 
 
-def lineage_of(version: Version, find: Find) -> Lineage:
-    """Where its root comes from.  `NetbootError` when a version on the way is gone or is another one than it was."""
+def lineage_of(version: Version, find: Find, *, anew: bool = False) -> Lineage:
+    """Where its root comes from; `anew`: though its own is there.
+
+    `NetbootError` when a version on the way is gone or is another one than it was.
+    """
     steps: list[Version] = []
     at = version
-    while not at.root.path.exists():
+    while not at.root.path.exists() or (anew and at is version):
         if at.parent is None:
             raise NetbootError(
-                f"{at.root.path} is missing, and {at.label} was stored whole, so nothing can make it again",
+                f"{at.root.path} is lost, and {at.label} was stored whole, so nothing can make it again",
                 hint=f"bring it back from a copy, or remove {at.label}: netboot image rm {at.label}",
             )
         parent = find(VersionRef(at.image, at.parent.number))
@@ -87,6 +90,12 @@ def materialise(version: Version, find: Find, advance: Advance = unheard) -> Pat
         if not has_root(version):
             _make(version, lineage_of(version, find), advance)
     return version.root.path
+
+
+def remake(version: Version, find: Find, advance: Advance = unheard) -> None:
+    """Make root and tree anew, and put them in the place of those that are there; if that fails, these stay."""
+    with locked(version):
+        _make(version, lineage_of(version, find, anew=True), advance)
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from netboot.images.staging import Staging, claimed
 from netboot.images.tagfile import FILE_NAME as TAGS_FILE_NAME
 from netboot.images.tagfile import change_tags, read_tags
 from netboot.images.tags import Tags
-from netboot.images.whole import damage_of
 from netboot.model.image import Version
 from netboot.model.names import LATEST, STABLE, VersionRef
 
@@ -45,6 +44,10 @@ class ImageStore:
         self._read: dict[tuple[str, int], tuple[int, str, Version]] = {}
         self._listed: dict[str, tuple[int, str, tuple[int, ...]]] = {}
         self._tagged: dict[str, tuple[int | None, str, Tags]] = {}
+
+    @property
+    def directory(self) -> Path:
+        return self._directory
 
     def list(self) -> tuple[Version, ...]:
         """Every version, by image and number.  A manifest that cannot be read is an error, not an absence."""
@@ -104,7 +107,15 @@ class ImageStore:
     def change_tags(self, image: str, change: Callable[[Tags], Tags]) -> Tags:
         """Make the tags of an image that there is what `change` makes of them; what it raises changes nothing."""
         self.get(VersionRef(image, LATEST))
-        return change_tags(self._directory / image, change)
+
+        def checked(tags: Tags) -> Tags:
+            after = change(tags)
+            for tag, number in after.current.items():
+                if number != tags.current.get(tag):
+                    self.get(VersionRef(image, number))  # somebody may have removed it since it was looked at
+            return after
+
+        return change_tags(self._directory / image, checked)
 
     def manifest(self, version: Version) -> Manifest:
         """Everything that is known of a version."""
@@ -120,6 +131,13 @@ class ImageStore:
         Whoever opens `version.root.path` asks for this first.  Of several processes one makes it, the others wait.
         """
         return materialise(version, self.find, advance)
+
+    def make_whole(self, version: Version, advance: Advance = unheard) -> None:
+        """Store a version whole from now on, so that it needs its parent no more.  Blocks."""
+        self.materialise(version, advance)
+        with self._objects.locked():
+            for name, object in self.manifest(version).files.derivable():
+                self._objects.adopt(version.root.path.parent / name, object)
 
     @contextmanager
     def stage(self, image: str) -> Iterator[Staging]:
@@ -158,14 +176,6 @@ class ImageStore:
             sync(home)
             sync(self._directory)
         return self._load(staging.image, staging.number)
-
-    def verify(self, version: Version, advance: Advance = unheard) -> None:
-        """Read every bit of a version again; `NetbootError` names the first file that is not what it was.
-
-        `advance` is told the bytes read since its last call.
-        """
-        for damage in damage_of(version, advance):
-            raise NetbootError(f"{version.label} is damaged: {damage}", hint="mend it: netboot image fsck --repair")
 
     def _check_parent(self, manifest: Manifest) -> None:
         if (parent := manifest.parent) is None:

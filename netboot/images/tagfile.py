@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,18 +75,25 @@ def read_tags(folder: Path) -> Tags:
 def change_tags(folder: Path, change: Callable[[Tags], Tags]) -> Tags:
     """Make the image's tags what `change` makes of them, one process at a time; what it raises changes nothing."""
     try:
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with tags_locked(folder):
             before = read_tags(folder)
             after = change(before)
             if after != before:
                 _replace(folder, to_json(after))
             return after
-        finally:
-            os.close(lock)
     except OSError as error:
         raise unwritten(folder, error) from error
+
+
+@contextmanager
+def tags_locked(folder: Path) -> Iterator[None]:
+    """Hold the image's tags as they are, against others who would move them."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _replace(folder: Path, text: str) -> None:

@@ -44,10 +44,11 @@ def damage_of_root(version: Version, advance: Advance = unheard) -> Iterator[Dam
         yield from _damage_of_file(root.path, root, advance)
         return
     tree = root.verity.tree
-    if version.delta is None or tree.path.exists():
-        yield from _damage_of_file(tree.path, tree, advance)
+    # The root first: making it anew makes its tree as well.
     if version.delta is None or root.path.exists():
         yield from _damage_by_verity(root, root.verity.root_hash, root.verity.salt, advance)
+    if version.delta is None or tree.path.exists():
+        yield from _damage_of_file(tree.path, tree, advance)
 
 
 def expected_bytes(version: Version) -> int:

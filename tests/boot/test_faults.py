@@ -43,7 +43,7 @@ def test_a_damaged_kernel_is_named(make_lab: MakeLab, data_dir: Path) -> None:
     found = settled(lab, seat, timeout_s=VERDICT_S)
     assert found.outcome is Outcome.FAILED
     assert "the loader could not start" in found.cause
-    assert "netboot image verify" in found.hint
+    assert "netboot image fsck" in found.hint
     assert "login:" not in lab.client(0).console.text
 
 

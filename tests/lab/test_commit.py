@@ -24,7 +24,7 @@ from netboot.model.image import Version
 from netboot.model.names import VersionRef
 from netboot.system.loop import attached
 from netboot.system.mounts import mount_read_only, private_mounts
-from tests.images_kit import publish_format_1, publish_whole
+from tests.images_kit import assert_whole, publish_format_1, publish_whole
 from tests.small_system import small_root
 
 pytestmark = pytest.mark.walls
@@ -80,8 +80,7 @@ def test_what_was_changed_is_the_next_version_and_the_parent_is_as_it_was(
     assert (second.label, second.parent and second.parent.number) == ("small:2", 1)
     assert read(store, second, "etc/motd", tmp_path / "at") == b"second\n"
     assert read(store, second, "etc/machine-id", tmp_path / "at") == b""  # prepared for many
-    for version in store.list():
-        store.verify(version)
+    assert_whole(*store.list())
     manifest = store.manifest(second)
     assert (manifest.note, manifest.created_by, manifest.origin.name) == ("a motd", "tester", "one")
     # A chain: the third is stored as changes to the second.
@@ -197,8 +196,7 @@ def test_kill_9_anywhere_leaves_no_half_version_and_a_draft_that_can_be_publishe
             time.sleep(chance.uniform(0, 2.5))
             worker.send_signal(signal.SIGKILL)
         killed += worker.returncode == -signal.SIGKILL
-        for version in store.list():
-            store.verify(version)
+        assert_whole(*store.list())
         numbers = [each.number for each in store.list()]
         assert numbers == list(range(1, len(numbers) + 1)), f"seed {seed}"
         last = store.get(VersionRef("small", "latest"))

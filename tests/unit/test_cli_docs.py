@@ -23,6 +23,8 @@ from netboot.config import DhcpMode
 from netboot.errors import NetbootError
 from netboot.images.draft import Draft, DraftNote
 from netboot.images.entries import FileEntry, Files, RootEntry
+from netboot.images.fsck import Fault, Problem
+from netboot.images.garbage import Piece, PieceKind
 from netboot.images.history import Entry, Happening
 from netboot.images.lint import Finding
 from netboot.images.manifest import Manifest, Origin, OriginKind
@@ -115,6 +117,8 @@ SHAPES = {
     "Change": shapes.action_shape(Action(path="", action=Doing.REMOVE, group="", why="")),
     "Finding": shapes.finding_shape(Finding(rule="", path="", why="")),
     "Version": shelved_shape(SHELVED),
+    "Fault": shapes.fault_shape(Fault(problem=Problem.ORPHAN, path=Path("/x"), what=""), is_mended=False),
+    "Piece": shapes.piece_shape(Piece(kind=PieceKind.OBJECT, name="", size_bytes=0)),
     "Move": shapes.move_shape("debian", MOVE),
     "Log entry": shapes.entry_shape("debian", ENTRY),
     "Standing": shapes.standing_shape(Standing(runs=None, outcome=None, next=None)),
@@ -160,7 +164,7 @@ def test_every_verb_has_a_manual(verb: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [verb for verb in VERBS if re.search(r" (list|show|explain|events|verify|check|lint)$", verb)]
+    "verb", [verb for verb in VERBS if re.search(r" (list|show|explain|events|fsck|check|lint)$", verb)]
 )
 def test_every_read_has_json(verb: str) -> None:
     assert "--json" in {name for parameter in VERBS[verb].params for name in parameter.opts}

@@ -45,18 +45,6 @@ def test_show_names_the_newest_or_one(cli: Cli) -> None:
     assert "debian:2" in cli.ok("image", "show", "debian").stdout
 
 
-def test_verify_finds_the_damaged_file(cli: Cli) -> None:
-    publish_image(cli.data_dir)
-    damaged = publish_image(cli.data_dir)
-    assert cli.ok("image", "verify").stdout == "debian:1 is whole\ndebian:2 is whole\n"
-    damaged.initrd.path.chmod(0o644)
-    damaged.initrd.path.write_text("x" * damaged.initrd.size_bytes)
-    ran = cli("image", "verify")
-    assert ran.code == 1
-    assert str(damaged.initrd.path) in ran.stderr
-    assert cli.ok("image", "verify", "debian:1", "--json").json == [{"image": "debian", "number": 1, "whole": True}]
-
-
 def test_build_of_what_is_there_does_nothing(cli: Cli) -> None:
     publish_image(cli.data_dir, "debian-minimal")
     ran = cli.ok("image", "build", "debian-minimal", "--if-missing")

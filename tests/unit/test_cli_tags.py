@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from netboot.boot.running import version_booted, version_running
+from netboot.boot.running import version_booted, versions_running
 from netboot.cli.main import app
 from netboot.images.store import ImageStore
 from netboot.model.boot import Boot
@@ -167,8 +167,9 @@ def test_what_a_boot_was_sent_last_is_what_it_boots() -> None:
 
 
 def test_a_boot_that_was_sent_nothing_does_not_say_that_the_client_runs_nothing() -> None:
-    assert version_running([boot((K.DENIED, None)), boot((K.KERNEL_SENT, "a:1"))]) == "a:1"
-    assert version_running([]) is None
+    steps = ((K.KERNEL_SENT, "a:1"), (K.KERNEL_SENT, "a:2"), (K.UP, None), (K.DISCOVERED, None), (K.DENIED, None))
+    assert versions_running(boot(*steps).events) == {MAC: "a:2"}
+    assert versions_running([]) == {}
 
 
 def test_client_list_says_whom_a_reboot_would_change(cli: Cli) -> None:

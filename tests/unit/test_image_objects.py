@@ -59,7 +59,7 @@ def test_what_is_no_object_is_told_apart(objects: Objects, tmp_path: Path) -> No
     with objects.locked():
         objects.adopt(file_of(tmp_path, "file", "x"), name_of("x"))
     folder = objects.path(name_of("x")).parent
-    strays = [folder / "sha256-half", folder / f"{name_of('x')}.new", folder.parent / "notes"]
+    strays = [folder / "sha256-half", folder / f".{name_of('x')}.new", folder.parent / "notes"]
     for stray in strays:
         stray.touch()
     assert sorted(objects.strays()) == sorted(strays)

@@ -1,0 +1,178 @@
+"""Looking at everything in the store: every digest, every chain, every link, and what does not belong there.
+
+A fault is damage, when something published is not what it was or cannot be had, or a leftover, which does nobody harm.
+Versions never change, so looking needs no lock; what comes and goes meanwhile is not damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from netboot.errors import NetbootError
+from netboot.images.blocks import Advance, unheard
+from netboot.images.entries import FILES
+from netboot.images.files import is_new, names_in
+from netboot.images.garbage import leftovers
+from netboot.images.manifest import FILE_NAME
+from netboot.images.objects import Objects
+from netboot.images.removal import orphans
+from netboot.images.roots import lineage_of
+from netboot.images.staging import abandoned
+from netboot.images.store import ImageStore
+from netboot.images.tagfile import FILE_NAME as TAGS_FILE_NAME
+from netboot.images.whole import damage_of
+from netboot.model.image import Version
+
+
+class Problem(StrEnum):
+    """What can be the matter."""
+
+    UNREADABLE = "unreadable"
+    DAMAGED = "damaged"
+    LOST_PARENT = "lost-parent"
+    LOST_TAG = "lost-tag"
+    LOST_DRAFT = "lost-draft"
+    UNLINKED = "unlinked"
+    ORPHAN = "orphan"
+    ABANDONED = "abandoned"
+    FOREIGN = "foreign"
+
+
+# Nobody is harmed by these.
+LEFTOVERS = frozenset({Problem.UNLINKED, Problem.ORPHAN, Problem.ABANDONED, Problem.FOREIGN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is the matter with `path`; `label` is the version's, if it is one's."""
+
+    problem: Problem
+    path: Path
+    what: str
+    label: str | None = None
+
+    @property
+    def is_damage(self) -> bool:
+        return self.problem not in LEFTOVERS
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.what}"
+
+
+def examine_all(
+    store: ImageStore, drafts: Iterable[tuple[Path, str, str]], advance: Advance = unheard
+) -> Iterator[Fault]:
+    """Everything.  Of each draft, `drafts` tells its folder, its version's label and digest."""
+    versions, unreadable = readable(store)
+    yield from unreadable
+    for version in versions:
+        yield from examine(store, version, advance)
+    yield from _tags(store)
+    digests = {each.label: str(each.digest) for each in versions}
+    for folder, label, digest in drafts:
+        if digests.get(label) != digest:
+            state = "is another one than it was" if label in digests else "is gone"
+            what = f"is a draft of {label}, which {state}"
+            yield Fault(problem=Problem.LOST_DRAFT, path=folder, what=what, label=label)
+    yield from _of_no_use(store, versions, all_read=not unreadable)
+    yield from _foreign(store.directory)
+
+
+def examine(store: ImageStore, version: Version, advance: Advance = unheard) -> Iterator[Fault]:
+    """One version: its files bit for bit, its links, and whether its root can be had."""
+    damaged = set()
+    for damage in damage_of(version, advance):
+        damaged.add(damage.file.name)
+        yield Fault(problem=Problem.DAMAGED, path=damage.file, what=damage.what, label=version.label)
+    if version.root.path.name not in damaged:
+        try:
+            lineage_of(version, store.find)
+        except NetbootError as error:
+            folder = version.root.path.parent
+            yield Fault(
+                problem=Problem.LOST_PARENT, path=folder, what=f"has no root: {error.message}", label=version.label
+            )
+    objects, folder = Objects(store.directory), version.root.path.parent
+    if version.root.verity is None:
+        return  # of the first format, whose files are no links
+    for name, object in store.manifest(version).files.stored():
+        file, place = folder / name, objects.path(object)
+        if name not in damaged and file.exists() and not (place.exists() and place.samefile(file)):
+            what = "is no link to its object, so it is stored for this version alone"
+            yield Fault(problem=Problem.UNLINKED, path=file, what=what, label=version.label)
+
+
+def readable(store: ImageStore) -> tuple[tuple[Version, ...], list[Fault]]:
+    """The versions that can be read, and what is the matter with the others."""
+    versions, errors = store.readable()
+    known = {each.root.path.parent for each in versions}
+    folders = [store.directory / name for name in store.names()]
+    lost = [
+        home / name
+        for home in folders
+        for name in sorted(names_in(home))
+        if name.isdecimal() and not name.startswith("0") and home / name not in known
+    ]
+    texts: Mapping[str, str] = {error.message.partition(" ")[0]: error.message for error in errors}
+    faults = []
+    for folder in lost:
+        file = folder / FILE_NAME
+        what = texts.get(str(file), f"{file} cannot be read").removeprefix(f"{file} ")
+        label = f"{folder.parent.name}:{folder.name}"
+        faults.append(Fault(problem=Problem.UNREADABLE, path=file, what=what, label=label))
+    return versions, faults
+
+
+def _tags(store: ImageStore) -> Iterator[Fault]:
+    for image in store.names():
+        file = store.directory / image / TAGS_FILE_NAME
+        try:
+            current = store.tags(image).current
+        except NetbootError as error:
+            what = error.message.removeprefix(f"{file} ")
+            yield Fault(problem=Problem.UNREADABLE, path=file, what=what)
+            continue
+        there = names_in(store.directory / image)
+        for tag, number in current.items():
+            if str(number) not in there:
+                what = f"says that tag {tag} stands at {image}:{number}, which is gone"
+                yield Fault(problem=Problem.LOST_TAG, path=file, what=what, label=f"{image}:{number}")
+
+
+def _of_no_use(store: ImageStore, versions: Iterable[Version], *, all_read: bool) -> Iterator[Fault]:
+    images = store.directory
+    for path in (*abandoned(images), *leftovers(images, versions)):
+        yield Fault(problem=Problem.ABANDONED, path=path, what="was left behind by a process that was killed")
+    for name in orphans(store) if all_read else ():
+        yield Fault(problem=Problem.ORPHAN, path=Objects(images).path(name), what="belongs to no version")
+
+
+def _foreign(images: Path) -> Iterator[Fault]:
+    """What nobody of ours made."""
+    known = {*FILES.values(), FILE_NAME}
+    strays = [path for path in Objects(images).strays() if not is_new(path.name)]
+    for name in sorted(names_in(images)):
+        home = images / name
+        if name.startswith("."):
+            strays += [] if name in _OURS else [home]
+        elif not home.is_dir():
+            strays.append(home)
+        else:
+            for inner in sorted(names_in(home)):
+                if inner.isdecimal() and not inner.startswith("0"):
+                    strays += [
+                        home / inner / each
+                        for each in sorted(names_in(home / inner))
+                        if each not in known and not is_new(each)
+                    ]
+                elif inner != TAGS_FILE_NAME and not is_new(inner):
+                    strays.append(home / inner)
+    for path in strays:
+        yield Fault(problem=Problem.FOREIGN, path=path, what="is nothing of ours, and is left alone")
+
+
+# Folders beside those of images.
+_OURS = frozenset({".objects", ".staging", ".drafts"})

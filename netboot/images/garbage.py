@@ -1,0 +1,142 @@
+"""What lies in the data directory that is of no use to anybody, and taking it away.
+
+Besides what a plan names (`netboot.images.gcplan`): what killed processes left behind, and objects that no version
+links to.  None of it is seen by anybody, so it may stay or go at any moment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+from netboot.images.files import is_new, names_in
+from netboot.images.gcplan import GcPlan
+from netboot.images.holders import Stock
+from netboot.images.objects import Objects
+from netboot.images.removal import drop_orphans, drop_root, orphans, remove_versions
+from netboot.images.roots import locked
+from netboot.images.staging import abandoned, claimed, clear_abandoned
+from netboot.images.store import ImageStore
+from netboot.images.tagfile import NEW_NAME as NEW_TAGS_NAME
+from netboot.images.tagfile import tags_locked
+from netboot.model.image import Version
+from netboot.system.loop import find_loop
+
+
+class PieceKind(StrEnum):
+    VERSION = "version"
+    ROOT = "root"
+    OBJECT = "object"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Something that may go: a version or the root of one by its label, an object by its name, what is abandoned by
+    its path.  `size_bytes` is what its going frees."""
+
+    kind: PieceKind
+    name: str
+    size_bytes: int
+
+
+def stock_of(store: ImageStore) -> tuple[Stock, ...]:
+    """Every version as far as keeping it goes.  A manifest that cannot be read is an error."""
+    return tuple(
+        Stock(
+            image=each.image,
+            number=each.number,
+            parent=each.parent.number if each.parent else None,
+            has_root=each.root.path.exists(),
+            root_in_use=each.parent is not None and find_loop(each.root.path) is not None,
+        )
+        for each in store.list()
+    )
+
+
+def garbage(store: ImageStore, plan: GcPlan, versions: Mapping[str, Version]) -> Iterator[Piece]:
+    """All that goes by `plan`, and what is of no use anyway."""
+    images, going = store.directory, Counter[int]()
+    for label in plan.versions:
+        files = _files(versions[label].root.path.parent, going)
+        yield Piece(kind=PieceKind.VERSION, name=label, size_bytes=_sole_bytes(files))
+    for label in plan.roots:
+        root = versions[label].root
+        files = [root.path, *([root.verity.tree.path] if root.verity else [])]
+        yield Piece(kind=PieceKind.ROOT, name=label, size_bytes=_sole_bytes(files))
+    for path in (*abandoned(images), *leftovers(images, versions.values())):
+        yield Piece(kind=PieceKind.ABANDONED, name=str(path), size_bytes=_sole_bytes(_files(path, going)))
+    for name in orphans(store, going, without=plan.versions):
+        size_bytes = Objects(images).path(name).stat().st_blocks * 512
+        yield Piece(kind=PieceKind.OBJECT, name=name, size_bytes=size_bytes)
+
+
+def collect(
+    store: ImageStore, plan: GcPlan, versions: Mapping[str, Version], *, check: Callable[[Sequence[str]], None]
+) -> None:
+    """Take it away.  Children go before their parents, objects last.
+
+    `check` is told labels when nothing can change any more but by clients and drafts, and raises if they are held now.
+    """
+    images = store.directory
+    for image, labels in groupby(plan.versions, key=lambda label: versions[label].image):
+        going = tuple(labels)
+        remove_versions(store, image, [versions[each] for each in going], check=partial(check, going))
+    for label in plan.roots:
+        drop_root(versions[label])
+    clear_abandoned(images)
+    for path in leftovers(images, [each for label, each in versions.items() if label not in plan.versions]):
+        clear_leftover(images, path)
+    drop_orphans(store)
+
+
+def leftovers(images: Path, versions: Iterable[Version]) -> Iterator[Path]:
+    """What killed processes left outside of the staging folder, and empty folders of images."""
+    for version in versions:
+        folder = version.root.path.parent
+        there = [folder / name for name in sorted(names_in(folder)) if is_new(name)]
+        if there:
+            with locked(version, wait=False) as ours:
+                yield from there if ours else ()
+    for name in sorted(names_in(images)):
+        home = images / name
+        if not name.startswith(".") and home.is_dir():
+            inner = names_in(home)
+            if not inner:
+                yield home
+            if NEW_TAGS_NAME in inner:
+                yield home / NEW_TAGS_NAME
+    yield from (path for path in Objects(images).strays() if is_new(path.name))
+
+
+def clear_leftover(images: Path, path: Path) -> None:
+    """Remove one of `leftovers`, under the lock of whoever makes such."""
+    if path.parent == images:
+        with claimed(images, path.name):
+            if not names_in(path):
+                path.rmdir()
+    elif path.name == NEW_TAGS_NAME:
+        with tags_locked(path.parent):
+            path.unlink(missing_ok=True)
+    else:
+        with Objects(images).locked(alone=True):
+            path.unlink(missing_ok=True)
+
+
+def _files(path: Path, going: Counter[int]) -> list[Path]:
+    """All files at or below `path`; their names are counted as going."""
+    files = [path] if path.is_file() else [Path(at) / name for at, _, names in os.walk(path) for name in names]
+    going.update(file.lstat().st_ino for file in files)
+    return files
+
+
+def _sole_bytes(files: Iterable[Path]) -> int:
+    """What files take that have no other name."""
+    states = [file.lstat() for file in files if file.exists()]
+    return sum(state.st_blocks * 512 for state in states if state.st_nlink == 1)
