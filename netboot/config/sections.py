@@ -243,6 +243,11 @@ class ImageSettings:
     prepare: Path | None = setting(
         None, values.path, "A table of yours of what is removed from images, or exempt; it goes before the program's."
     )
+    snapshot: str | None = setting(
+        None,
+        values.text,
+        "The URL of an archive of snapshots of Debian's, with {archive} and {time} in it, for recipes with a snapshot.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,9 @@
 """The manifest: what a version says about itself, as JSON beside its files.
 
-Its text is what the version's digest covers, and it names what each file must hold, so one digest stands for every bit
-of a version.  Reading is strict: a field that is missing, unknown or of the wrong kind is an error that names it.
-Format 2 is written; format 1, of versions stored whole with a SHA-256 of their root, is read as well.
+The version's digest covers it, but for when, by whom and with what remark it was made, and it names what each file must
+hold: so one digest stands for every bit of a version.  Reading is strict: a field that is missing, unknown or of the
+wrong kind is an error that names it.  Format 2 is written; format 1, of versions stored whole with a SHA-256 of their
+root, is read as well.
 """
 
 from __future__ import annotations
@@ -135,7 +136,15 @@ def parse_manifest(text: str) -> Manifest:
     return manifest
 
 
+# What does not make a version another one: the same one can be built again, later and by somebody else.
+_CIRCUMSTANCES = ("created_at", "created_by", "note")
+
+
 def manifest_digest(text: str) -> Digest:
+    """The digest of the version that a manifest's text describes; that of format 1 covers the text as it stands."""
+    value = parse_object(text)
+    if value.get("format") != 1:
+        text = json.dumps({key: each for key, each in value.items() if key not in _CIRCUMSTANCES}, sort_keys=True)
     return Digest(hashlib.sha256(text.encode()).hexdigest())
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import NoReturn
 
-from netboot.errors import Unavailable
+from netboot.errors import InvalidInput, Unavailable
 
 APT = Path("/etc/apt")
 OS_RELEASE = Path("/etc/os-release")
@@ -66,6 +68,49 @@ def choose_sources(sources: Iterable[Source], *, suite: str, codename: str, comp
         f"this machine's apt knows no Debian archive from which {suite} could come",
         hint="name one: netboot image build NAME --mirror URL",
     )
+
+
+# In which archive of a mirror each pocket is.
+_ARCHIVES = {"": "debian", "-updates": "debian", "-security": "debian-security"}
+_WITHOUT_POCKETS = ("sid", "unstable", "experimental")
+
+
+def snapshot_sources(pattern: str, stamp: str, *, suite: str, components: tuple[str, ...]) -> list[str]:
+    """The lines of sources for `suite` as it was at `stamp`, from an archive of snapshots.
+
+    `pattern` is its URL, in which `{archive}` stands for debian or debian-security and `{time}` for the stamp.
+    """
+    if "{archive}" not in pattern or "{time}" not in pattern:
+        raise InvalidInput(
+            f"{pattern!r} names no archive of snapshots", hint="write {archive} and {time} where the URL has them"
+        )
+    pockets = [""] if suite in _WITHOUT_POCKETS else list(_ARCHIVES)
+    return [
+        # What is archived was valid at its time.
+        f"deb [check-valid-until=no] {pattern.replace('{archive}', _ARCHIVES[pocket]).replace('{time}', stamp)}"
+        f" {suite}{pocket} {' '.join(components)}"
+        for pocket in pockets
+    ]
+
+
+def release_urls(lines: Iterable[str]) -> list[str]:
+    """Where the archives of these lines of sources say what they hold."""
+    return [
+        f"{source.uri.rstrip('/')}/dists/{source.suite}/InRelease" for line in lines for source in parse_lines(line)
+    ]
+
+
+def release_time(text: str) -> int:
+    """When an archive was last changed, by its Release file, in Unix seconds; `InvalidInput` when it does not say."""
+    match = re.search(r"^Date: (.+)$", text, re.MULTILINE)
+    try:
+        return int(parsedate_to_datetime(match.group(1)).timestamp()) if match else _undated()
+    except ValueError:
+        return _undated()
+
+
+def _undated() -> NoReturn:
+    raise InvalidInput("the package archive does not say when it was changed", hint="set date in the recipe")
 
 
 def parse_lines(text: str) -> Iterator[Source]:

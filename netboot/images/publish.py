@@ -14,8 +14,10 @@ from pathlib import Path
 
 from netboot import initramfs
 from netboot.errors import NetbootError, Unavailable
+from netboot.images.caches import renew_caches
 from netboot.images.clock import Clock
 from netboot.images.identity import filesystem_uuids
+from netboot.images.inodes import settle_times
 from netboot.images.lint import Allowance
 from netboot.images.linting import refuse_secrets
 from netboot.images.manifest import Manifest, Origin
@@ -29,12 +31,17 @@ from netboot.model.image import Version
 from netboot.system.beneath import names_beneath, read_beneath
 from netboot.system.commands import run
 from netboot.system.sandbox import run_in
+from netboot.system.tree import Tree
 from netboot.system.users import user_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """What is known of a version before it is made."""
+    """What is known of a version before it is made.
+
+    `date`, in Unix seconds, is what later times in it are set back to, so that they do not tell when it was made; None
+    for a tree whose times are its own.
+    """
 
     origin: Origin
     arch: str
@@ -43,6 +50,7 @@ class Edition:
     build: Mapping[str, str] = field(default_factory=dict)
     table: Table = field(default_factory=load_table)
     allowed: tuple[Allowance, ...] = ()
+    date: int | None = None
     note: str = ""
 
 
@@ -54,11 +62,13 @@ def publish_tree(
     packages = installed_packages(tree)
     check_initrd(tree, kernel_version)
     copy_kernel(tree, kernel_version, staging.version)
-    prepare(tree, edition.table)
+    date = int(time.time()) if edition.date is None else edition.date
+    _set_back_times(tree, date)
+    prepare(tree, edition.table, at=date)
     clock.begin("looking for secrets")
     refuse_secrets(tree, edition.allowed)
     clock.begin("writing the file system")
-    root = make_filesystem(staging, tree, edition.size_bytes)
+    root = make_filesystem(staging, tree, edition.size_bytes, date=date)
     clock.begin("checking the result")
     run(["e2fsck", "-f", "-n", root], timeout_s=600)
     clock.begin("computing digests")
@@ -82,21 +92,44 @@ def publish_tree(
     return store.publish(staging, manifest)
 
 
-def make_filesystem(staging: Staging, tree: Path, size_bytes: int) -> Path:
-    """One raw ext4 file: blocks of 4 KiB, as its hash tree has, no journal, which a read-only mount would replay."""
+def _set_back_times(tree: Path, date: int) -> None:
+    with Tree(tree) as whole:
+        whole.clamp_times(date)
+        renew_caches(tree, date=date)
+        whole.clamp_times(date)
+
+
+# mke2fs falls back to its own defaults when this is no file; those of the machine are somebody's choice.
+_NO_SETTINGS = "/nonexistent/mke2fs.conf"
+# All that a file system has.  No journal, which a read-only mount would replay.
+_FEATURES = (
+    *("none", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit", "flex_bg", "sparse_super"),
+    *("large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum", "metadata_csum_seed"),
+)
+
+
+def make_filesystem(staging: Staging, tree: Path, size_bytes: int, *, date: int) -> Path:
+    """One raw ext4 file, blocks of 4 KiB as its hash tree has.
+
+    For the same tree, image, number and date it has the same bits.
+    """
     file = staging.version / "root.ext4"
     seed, own = filesystem_uuids(staging.image, staging.number)
+    # Files are taken in the order of their names, as the locale sorts them.
+    env = {"MKE2FS_CONFIG": _NO_SETTINGS, "LC_ALL": "C", "E2FSPROGS_FAKE_TIME": str(date)}
     with file.open("wb") as output:
         output.truncate(size_bytes)
     # fmt: off
     run(
-        ["mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-L", "netboot-root",
-         "-O", "^has_journal,^orphan_file,metadata_csum_seed", "-U", str(seed), "-E", f"hash_seed={seed}",
+        ["mkfs.ext4", "-q", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0", "-L", "netboot-root",
+         "-O", ",".join(_FEATURES), "-U", str(seed), "-E", f"hash_seed={seed},lazy_itable_init=0,root_owner=0:0",
          "-d", tree, file],
-        timeout_s=900, hint="if there was no space in it, raise its size: size in the recipe, --size of an import",
+        timeout_s=900, env=env,
+        hint="if there was no space in it, raise its size: size in the recipe, --size of an import",
     )
     # fmt: on
-    run(["tune2fs", "-U", str(own), file])
+    run(["tune2fs", "-U", str(own), file], env=env)
+    settle_times(file, date=date)
     return file
 
 

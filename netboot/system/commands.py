@@ -24,7 +24,9 @@ from netboot.errors import NetbootError, Unavailable
 TAIL_LINES = 15
 
 PACKAGES: Mapping[str, str] = {
+    "apt-helper": "apt",
     "chroot": "coreutils",
+    "debugfs": "e2fsprogs",
     "dnsmasq": "dnsmasq-base",
     "dumpe2fs": "e2fsprogs",
     "e2fsck": "e2fsprogs",

@@ -149,7 +149,7 @@ class Tree:
         return None
 
     def clamp_times(self, latest: int) -> None:
-        """Set every time of change that is later than `latest` back to it, and each fraction of a second to nothing."""
+        """Set every time of change that is later than `latest` (Unix seconds) back to it, and drop fractions."""
         for entry in (*self.walk(), None):
             if entry is None:
                 _clamp(".", self._descriptor, latest)
@@ -231,6 +231,7 @@ def _make_folder(name: str, parent: int) -> int:
     except FileExistsError:
         return os.open(name, _FOLDER, dir_fd=parent)
     made = os.open(name, _FOLDER, dir_fd=parent)
+    os.fchmod(made, 0o755)  # whatever our umask
     for each in (made, parent):
         os.utime(each, ns=(before.st_atime_ns, before.st_mtime_ns))
     return made
@@ -266,6 +267,6 @@ def _inherit(new: int, name: str, parent: int, mode: int) -> None:
 
 def _clamp(name: str, parent: int, latest: int) -> None:
     found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    time_ns = min(found.st_mtime_ns // 10**9, latest) * 10**9
+    time_ns = max(0, min(found.st_mtime_ns // 10**9, latest)) * 10**9
     if time_ns != found.st_mtime_ns:
         os.utime(name, ns=(time_ns, time_ns), dir_fd=parent, follow_symlinks=False)

@@ -18,6 +18,7 @@ from netboot.images.recipe import Recipe, load_recipe
 from netboot.images.store import ImageStore
 from netboot.system.commands import CommandFailed, run
 
+DATE = 1_790_000_000
 HERE = "http://mirror.example/debian"
 
 
@@ -53,7 +54,7 @@ def test_units_are_adjusted_and_scripts_run_in_the_tree(tmp_path: Path) -> None:
     (tmp_path / "scripts").mkdir()
     for name in ("20-b", "10-a"):
         (tmp_path / "scripts" / name).touch()
-    hooks = [word for word in argv(folder=tmp_path, enable=("a.service",), mask=()) if "--customize-hook" in word]
+    hooks = [word for word in argv(folders=(tmp_path,), enable=("a.service",), mask=()) if "--customize-hook" in word]
     assert hooks == [
         '--customize-hook=chroot "$1" systemctl --quiet enable a.service netboot-up.service',
         '--customize-hook=chroot "$1" systemctl --quiet disable ssh.service',
@@ -187,7 +188,7 @@ def test_versions_share_the_seed_and_differ_in_uuid() -> None:
 
 def make(tmp_path: Path, tree: Path, *, size_bytes: int) -> Path:
     with ImageStore(tmp_path / "images").stage("tiny") as staging:
-        file = make_filesystem(staging, tree, size_bytes)
+        file = make_filesystem(staging, tree, size_bytes, date=DATE)
         return file.rename(tmp_path / "root.ext4")
 
 

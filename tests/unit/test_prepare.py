@@ -256,13 +256,15 @@ def test_doing_it_again_changes_nothing(tmp_path: Path) -> None:
     assert state(root) == after
 
 
-def test_two_trees_prepared_at_different_times_are_the_same(tmp_path: Path) -> None:
+def test_two_trees_prepared_at_different_times_and_by_different_people_are_the_same(tmp_path: Path) -> None:
     ends = []
-    for name in ("one", "two"):
+    for name, umask in (("one", 0o022), ("two", 0o077)):
         root = machine(tmp_path / name)
+        before = os.umask(umask)
         for path in (root, *root.rglob("*")):
             os.utime(path, (10**9, 10**9))
         prepare(root, OWN, at=10**9)
+        os.umask(before)
         ends.append(state(root))
     assert ends[0] == ends[1]
 

@@ -13,10 +13,11 @@ from netboot.cli.image.shelf import shelved, shelved_shape
 from netboot.cli.output import print_json, size
 from netboot.cli.place import ConfigOption, DataDirOption, JsonOption, Place, complete_recipe, place_of
 from netboot.cli.progress import BuildProgress
-from netboot.config import load_config
+from netboot.config import ImageSettings, load_config
 from netboot.config.paths import recipes_dir
-from netboot.images.builder import build_image
+from netboot.images.builder import DEFAULTS, BuildOptions, build_image
 from netboot.images.lint import Allowance
+from netboot.images.lock import read_lock
 from netboot.images.recipe import Recipe, load_recipe
 from netboot.model.image import Version
 from netboot.model.names import LATEST, VersionRef
@@ -43,6 +44,12 @@ def build(
     if_missing: Annotated[
         bool, typer.Option("--if-missing", help="Do nothing when the image has a version already.")
     ] = False,
+    locked: Annotated[
+        Path | None,
+        typer.Option(
+            "--locked", metavar="FILE", readable=False, help="A version's manifest.json: its packages, and no others."
+        ),
+    ] = None,
     allow: AllowOption = None,
     config: ConfigOption = None,
     data_dir: DataDirOption = None,
@@ -56,7 +63,10 @@ def build(
     while it works.
 
     The tree is prepared, so that it is no one machine's, and refused if it holds private keys, passwords or tokens that
-    neither the recipe nor --allow allows.  The setting images.prepare is read from --config.
+    neither the recipe nor --allow allows.  The settings of [images] are read from --config.
+
+    From the same packages, recipe and number the same bits are built, whenever and wherever: no time in them is later
+    than the packages' archive, or than the recipe's date.
 
     \b
     Examples:
@@ -64,50 +74,37 @@ def build(
       netboot image build debian-minimal --if-missing --note 'before the upgrade'
       netboot image build kiosk --recipes /etc/netboot/images --config /etc/netboot/netboot.toml
       netboot image build kiosk --allow private-key:etc/app/test.key
+      netboot image build kiosk --locked kiosk-3.json --mirror http://mirror.example/snapshot
 
     \b
-    Exit codes: 0 built; 1 it holds what must not be published; 2 the recipe is wrong; 3 no such recipe; 4 it is being
-    built by another process; 5 not root; 6 a program, space or the mirror is missing; 130 interrupted.
+    Exit codes: 0 built; 1 it holds what must not be published, or lacks what is locked; 2 the recipe is wrong; 3 no
+    such recipe; 4 it is being built by another process; 5 not root; 6 a program, space or the mirror is missing;
+    130 interrupted.
     """
     place = place_of(ctx, data_dir)
     plan = load_recipe(recipes or recipes_dir(), recipe)
     newest = VersionRef(plan.name, LATEST)
     there = if_missing and place.images.find(newest) is not None
-    version = (
-        place.images.get(newest)
-        if there
-        else make_version(
-            place,
-            dataclasses.replace(plan, allow=(*plan.allow, *(Allowance.parse(each) for each in allow or ()))),
+    if there:
+        version = place.images.get(newest)
+    else:
+        plan = dataclasses.replace(plan, allow=(*plan.allow, *(Allowance.parse(each) for each in allow or ())))
+        site = load_config(config).images if config else ImageSettings()
+        options = BuildOptions(
             mirror=mirror,
+            snapshots=site.snapshot,
+            lock=read_lock(locked) if locked else None,
+            site_table=site.prepare,
             note=note,
-            site_table=load_config(config).images.prepare if config else None,
-            quiet=json_,
         )
-    )
+        version = make_version(place, plan, options, quiet=json_)
     if json_:
         print_json(shelved_shape(shelved(place.images, version)))
     else:
         typer.echo(f"{version.label} " + ("is there already" if there else f"is built, {size(version.size_bytes)}"))
 
 
-def make_version(
-    place: Place,
-    plan: Recipe,
-    mirror: str | None = None,
-    note: str = "",
-    *,
-    site_table: Path | None = None,
-    quiet: bool = False,
-) -> Version:
+def make_version(place: Place, plan: Recipe, options: BuildOptions = DEFAULTS, *, quiet: bool = False) -> Version:
     """Build the next version, showing how far it is."""
     with BuildProgress(quiet=quiet) as progress:
-        return build_image(
-            plan,
-            store=place.images,
-            cache=place.data.cache,
-            progress=progress,
-            mirror=mirror,
-            note=note,
-            site_table=site_table,
-        )
+        return build_image(plan, store=place.images, cache=place.data.cache, progress=progress, options=options)

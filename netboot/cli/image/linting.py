@@ -14,6 +14,7 @@ from netboot.cli.place import DataDirOption, JsonOption, complete_image, place_o
 from netboot.cli.shapes import finding_shape
 from netboot.images.lint import Allowance, Finding
 from netboot.images.linting import lint_tree
+from netboot.images.store import ImageStore
 from netboot.model.image import Version
 from netboot.model.names import VersionRef
 from netboot.system.loop import attached
@@ -54,7 +55,8 @@ def lint(
     if "/" in what:
         findings = lint_tree(Path(what), allowed)
     else:
-        findings = _lint_version(place_of(ctx, data_dir).images.get(VersionRef.parse(what)), allowed)
+        store = place_of(ctx, data_dir).images
+        findings = _lint_version(store.get(VersionRef.parse(what)), store, allowed)
     if json_:
         print_json([finding_shape(each) for each in findings])
     else:
@@ -64,9 +66,9 @@ def lint(
     raise typer.Exit(1 if findings else 0)
 
 
-def _lint_version(version: Version, allowed: list[Allowance]) -> tuple[Finding, ...]:
+def _lint_version(version: Version, store: ImageStore, allowed: list[Allowance]) -> tuple[Finding, ...]:
     with tempfile.TemporaryDirectory() as place:
         tree = Path(place)
-        with private_mounts(), attached(version.root.path) as device:
+        with private_mounts(), attached(store.materialise(version)) as device:
             mount_read_only(device, tree, fstype=version.filesystem)
             return lint_tree(tree, allowed)
