@@ -1,4 +1,4 @@
-"""What fuzzing starts from: every capture, as it is and with what fuzzers tend to break put right."""
+"""What fuzzing starts from: every capture, as it is and with what fuzzers tend to break put right; and small deltas."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from netboot.dhcp.message import COOKIE
 from netboot.tftp import packet as tftp
 from tests.captures.files import Datagram, datagrams, names
+from tests.fuzz.image_targets import cow_seeds, tree_seeds
 from tests.fuzz.targets import packed
 
 # One flood holds ten thousand packets that differ in their xid.
@@ -40,6 +41,8 @@ def seeds(captures: Path) -> Mapping[str, list[bytes]]:
         "dhcp-exchange": [*_exchanges(dhcp), *_sessions(captures)],
         "tftp-packet": _once([*heard, tftp.option_ack([(b"tsize", b"1")]), tftp.error(tftp.ErrorCode.OPTIONS, "no")]),
         "tftp-name": list(_NAMES),
+        "cow-device": list(cow_seeds()),
+        "hash-tree": list(tree_seeds()),
     }
 
 

@@ -28,6 +28,7 @@ from netboot.tftp.content import BootFile
 from netboot.tftp.static import components
 from netboot.tftp.terms import negotiate
 from tests.dhcp_kit import BOOT_PORT, LAB, NOW, RESERVED, SERVER, SUBNET, UNICAST, arrival, make_policy
+from tests.fuzz.image_targets import cow_device, hash_tree
 from tests.names_kit import PEER, Home
 
 ARRIVALS = (arrival(), UNICAST, BOOT_PORT, arrival(port=4011), arrival(source=("10.9.0.2", 67), to=SERVER))
@@ -181,4 +182,6 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "dhcp-exchange": dhcp_exchange,
     "tftp-packet": tftp_packet,
     "tftp-name": tftp_name,
+    "cow-device": cow_device,
+    "hash-tree": hash_tree,
 }
