@@ -39,6 +39,9 @@ IMPORT_STEPS: Mapping[str, float] = {
     **_TAIL,
 }
 
+# An export is one step, of known amount.
+EXPORT_STEPS: Mapping[str, float] = {"writing": 60}
+
 # A step that takes longer than expected stops short of its end.
 _NEARLY = 0.95
 # Before this much is done, the table says more than the clock.

@@ -25,6 +25,7 @@ from netboot.images.measure import measure_whole
 from netboot.images.packages import installed_packages
 from netboot.images.prepare import Table
 from netboot.images.preparing import load_table, prepare
+from netboot.images.sizing import fitting_size, measure_tree
 from netboot.images.staging import Staging
 from netboot.images.store import ImageStore
 from netboot.model.image import Version
@@ -37,7 +38,7 @@ from netboot.system.users import user_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edition:
-    """What is known of a version before it is made.
+    """What is known of a version before it is made; without a size it gets one that fits, with room for changes.
 
     `date`, in Unix seconds, is what later times in it are set back to, so that they do not tell when it was made; None
     for a tree whose times are its own.
@@ -45,7 +46,7 @@ class Edition:
 
     origin: Origin
     arch: str
-    size_bytes: int
+    size_bytes: int | None
     kernel_args: tuple[str, ...] = ()
     build: Mapping[str, str] = field(default_factory=dict)
     table: Table = field(default_factory=load_table)
@@ -68,7 +69,8 @@ def publish_tree(
     clock.begin("looking for secrets")
     refuse_secrets(tree, edition.allowed)
     clock.begin("writing the file system")
-    root = make_filesystem(staging, tree, edition.size_bytes, date=date)
+    size_bytes = edition.size_bytes or fitting_size(*measure_tree(tree))
+    root = make_filesystem(staging, tree, size_bytes, date=date)
     clock.begin("checking the result")
     run(["e2fsck", "-f", "-n", root], timeout_s=600)
     clock.begin("computing digests")

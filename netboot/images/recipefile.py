@@ -15,8 +15,8 @@ from typing import Any
 from netboot.errors import InvalidInput
 from netboot.images.lint import Allowance
 from netboot.images.prepare import Table, parse_table
+from netboot.model.sizes import parse_size
 
-_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 # What may stand in a setting's text; names of packages, units and suites go on command lines.
@@ -110,10 +110,10 @@ def _prepare(key: str, value: Any) -> Table:
 
 
 def _size(key: str, value: Any) -> int:
-    match = re.fullmatch(r"([1-9][0-9]*)([KMG])", _text(key, value))
-    if not match:
-        raise InvalidInput(f"{key} is {value!r}", hint="write a number and K, M or G, as 1500M")
-    return int(match.group(1)) * _UNITS[match.group(2)]
+    try:
+        return parse_size(_text(key, value))
+    except InvalidInput as error:
+        raise InvalidInput(f"{key} is {value!r}", hint=error.hint) from error
 
 
 # The settings, in the order in which the documentation has them.

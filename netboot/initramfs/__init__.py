@@ -6,8 +6,8 @@ running system.  This module only knows the files' places; the texts are files, 
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 _HERE = Path(__file__).parent
@@ -47,10 +47,27 @@ REQUIRED_IN_INITRD = (
 )
 
 
-def install(tree: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A file as it lies in the image: its place there, its content and mode."""
+
+    place: str
+    content: bytes
+    mode: int
+
+
+def files() -> tuple[Installed, ...]:
+    """All of it, read: who has a tree for its root cannot read our files any more."""
+    return tuple(
+        Installed(place, (_HERE / source).read_bytes(), 0o755 if source in PROGRAMS else 0o644)
+        for source, place in PLACES.items()
+    )
+
+
+def install(tree: Path, contents: Iterable[Installed] = ()) -> None:
     """Put the files into the image's tree (or one that is laid over it)."""
-    for source, place in PLACES.items():
-        target = tree / place
+    for each in contents or files():
+        target = tree / each.place
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_HERE / source, target)
-        target.chmod(0o755 if source in PROGRAMS else 0o644)
+        target.write_bytes(each.content)
+        target.chmod(each.mode)

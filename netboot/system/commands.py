@@ -8,15 +8,17 @@ Ctrl-C) kills the whole group: nothing runs on behind our back.
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 
 from netboot.errors import NetbootError, Unavailable
 
@@ -25,6 +27,7 @@ TAIL_LINES = 15
 
 PACKAGES: Mapping[str, str] = {
     "apt-helper": "apt",
+    "bzip2": "bzip2",
     "chroot": "coreutils",
     "debugfs": "e2fsprogs",
     "dnsmasq": "dnsmasq-base",
@@ -32,6 +35,7 @@ PACKAGES: Mapping[str, str] = {
     "e2fsck": "e2fsprogs",
     "exportfs": "nfs-kernel-server",
     "ganesha.nfsd": "nfs-ganesha",
+    "gzip": "gzip",
     "ip": "iproute2",
     "mkfs.ext4": "e2fsprogs",
     "mmdebstrap": "mmdebstrap",
@@ -45,6 +49,8 @@ PACKAGES: Mapping[str, str] = {
     "setpriv": "util-linux",
     "tune2fs": "e2fsprogs",
     "unshare": "util-linux",
+    "xz": "xz-utils",
+    "zstd": "zstd",
 }
 
 
@@ -131,6 +137,58 @@ def run_in_front(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = 
             process.wait()
 
 
+@contextmanager
+def piped(argv: Sequence[str | Path], source: int, *, whole: bool = True) -> Iterator[BinaryIO]:
+    """Run a filter whose input is the open file `source`; what is given is its output.
+
+    At the end the rest of it is read, and it fails as `run` does if the program did; leaving early, or any time when
+    not the `whole` is wanted, kills it.
+    """
+    with _filter(argv, stdin=source) as process:
+        output = _bytes_of(process.stdout)
+        yield output
+        if not whole:
+            return
+        while output.read(1 << 20):
+            pass
+        process.wait()
+
+
+@contextmanager
+def piped_to(argv: Sequence[str | Path], target: int) -> Iterator[BinaryIO]:
+    """Run a filter whose output is the open file `target`; what is given is its input.
+
+    At the end it has written all, or fails as `run` does; leaving early kills it.
+    """
+    with _filter(argv, stdout=target) as process:
+        given = _bytes_of(process.stdin)
+        # A filter that has failed says why; that its pipe is broken says nothing.
+        with suppress(BrokenPipeError):
+            yield given
+            given.close()
+        process.wait()
+
+
+@contextmanager
+def _filter(
+    argv: Sequence[str | Path], *, stdin: int = subprocess.PIPE, stdout: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
+    with (
+        tempfile.TemporaryFile() as errors,
+        _started(argv, env=None, stdin=stdin, stdout=stdout, stderr=errors.fileno()) as process,
+    ):
+        yield process
+        if process.returncode:
+            errors.seek(0)
+            said = errors.read().decode("utf-8", "replace")
+            raise CommandFailed(Completed(argv=_words(argv), exit_code=process.returncode, stdout="", stderr=said))
+
+
+def _bytes_of(pipe: IO[str] | None) -> BinaryIO:
+    # Every pipe is opened as text; beneath is what carries bytes.
+    return cast(BinaryIO, cast(io.TextIOWrapper, pipe).buffer)
+
+
 def start_service(argv: Sequence[str | Path], *, log: Path) -> subprocess.Popen[str]:
     """Start a program that outlives this call, in a session of its own; it writes to `log`.
 
@@ -147,14 +205,19 @@ def start_service(argv: Sequence[str | Path], *, log: Path) -> subprocess.Popen[
 
 @contextmanager
 def _started(
-    argv: Sequence[str | Path], *, env: Mapping[str, str] | None, stdin: int, stderr: int
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None,
+    stdin: int,
+    stderr: int,
+    stdout: int = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[str]]:
     try:
         process = subprocess.Popen(
             _words(argv),
             env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
             stdin=stdin,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=stderr,
             text=True,
             errors="replace",

@@ -1,4 +1,4 @@
-"""Loop devices: a file as a block device, read-only unless asked for.
+"""Loop devices: a file, or a part of it, as a block device, read-only unless asked for.
 
 A device is set up in one step (LOOP_CONFIGURE, Linux 5.8) and clears itself (autoclear) once its last user is gone:
 after the unmount, or with us if we die between attaching and mounting.  So nothing has to be remembered or detached.
@@ -32,11 +32,15 @@ _CONFIG = struct.Struct("=II 5Q 4I 64s 64s 32s 2Q 8Q")
 _TRIES = 20
 
 
-def loop_config(descriptor: int, name: str, *, writable: bool = False) -> bytes:
-    """The kernel's struct loop_config for a self-clearing device on an open file, read-only unless `writable`."""
+def loop_config(descriptor: int, name: str, *, writable: bool = False, offset: int = 0, size_bytes: int = 0) -> bytes:
+    """The kernel's struct loop_config for a self-clearing device on an open file, read-only unless `writable`.
+
+    The device has `size_bytes` of the file from `offset` on; 0 is to its end.
+    """
     label = os.fsencode(name)[:63]
     flags = _AUTOCLEAR if writable else _READ_ONLY | _AUTOCLEAR
-    return _CONFIG.pack(descriptor, 0, *(0,) * 5, 0, 0, 0, flags, label, b"", b"", *(0,) * 2, *(0,) * 8)
+    place = (0, 0, 0, offset, size_bytes)
+    return _CONFIG.pack(descriptor, 0, *place, 0, 0, 0, flags, label, b"", b"", *(0,) * 2, *(0,) * 8)
 
 
 @contextmanager
@@ -55,6 +59,16 @@ def attached(file: Path, *, writable: bool = False) -> Iterator[Path]:
         os.close(descriptor)
 
 
+@contextmanager
+def attached_part(file: Path, *, offset: int, size_bytes: int) -> Iterator[Path]:
+    """A loop device of these bytes of `file`, read-only and new; kept for this block, and beyond it while mounted."""
+    device, descriptor = _attach(file, offset=offset, size_bytes=size_bytes)
+    try:
+        yield device
+    finally:
+        os.close(descriptor)
+
+
 def find_loop(file: Path) -> Path | None:
     """The loop device that has `file` behind it, None if there is none."""
     wanted = str(file.resolve())
@@ -67,7 +81,7 @@ def find_loop(file: Path) -> Path | None:
     return None
 
 
-def _attach(file: Path, *, writable: bool) -> tuple[Path, int]:
+def _attach(file: Path, *, writable: bool = False, offset: int = 0, size_bytes: int = 0) -> tuple[Path, int]:
     """A free device configured for `file`, and an open descriptor that keeps it from clearing itself."""
     source = _open(file, writable=writable)
     try:
@@ -75,7 +89,8 @@ def _attach(file: Path, *, writable: bool) -> tuple[Path, int]:
             device = _free_device()
             descriptor = _open(device, writable=writable)
             try:
-                fcntl.ioctl(descriptor, _LOOP_CONFIGURE, loop_config(source, str(file), writable=writable))
+                config = loop_config(source, str(file), writable=writable, offset=offset, size_bytes=size_bytes)
+                fcntl.ioctl(descriptor, _LOOP_CONFIGURE, config)
                 return device, descriptor
             except OSError as error:
                 os.close(descriptor)

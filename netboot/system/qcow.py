@@ -66,15 +66,16 @@ def parse_map(text: str) -> tuple[Extent, ...]:
 
 
 @contextmanager
-def shown(file: Path, at: Path, *, log: Path, read_only: bool = False) -> Iterator[Path]:
+def shown(file: Path, at: Path, *, log: Path, read_only: bool = False, alone: bool = False) -> Iterator[Path]:
     """Show the disk as a raw file for this block, and give its path; `at` is a file that must exist, and stays empty.
 
-    The program behind it ends with us.  Raises `Unavailable` when the kernel or a program cannot, or when somebody else
+    No disk below it is opened when it is to stand `alone`: one that is a stranger's could name any file of ours.  The
+    program behind it ends with us.  Raises `Unavailable` when the kernel or a program cannot, or when somebody else
     has the disk open.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig=TERM", *_showing(file, at, read_only=read_only)],
+            ["setpriv", "--pdeathsig=TERM", *_showing(file, at, read_only=read_only, alone=alone)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -119,7 +120,7 @@ def hide(file: Path, at: Path) -> None:
         time.sleep(0.02)
 
 
-def _showing(file: Path, at: Path, *, read_only: bool) -> list[str]:
+def _showing(file: Path, at: Path, *, read_only: bool, alone: bool = False) -> list[str]:
     """The program that shows a disk, in mounts of its own.
 
     Were it among ours, then whoever dies last of us and it would unmount what is mounted from the raw file: if that is
@@ -127,7 +128,7 @@ def _showing(file: Path, at: Path, *, read_only: bool) -> list[str]:
     """
     export = {"type": "fuse", "id": "raw", "node-name": "disk", "mountpoint": str(at), "writable": not read_only}
     walls = ["unshare", "--mount", "--propagation=slave"]
-    return [*walls, _SHOWER, "--blockdev", _disk(file, read_only=read_only), "--export", _json(export)]
+    return [*walls, _SHOWER, "--blockdev", _disk(file, read_only=read_only, alone=alone), "--export", _json(export)]
 
 
 def _raw(process_id: int, at: Path) -> Path:
@@ -135,7 +136,7 @@ def _raw(process_id: int, at: Path) -> Path:
     return Path(f"/proc/{process_id}/root{at}")
 
 
-def _disk(file: Path, *, read_only: bool = False) -> str:
+def _disk(file: Path, *, read_only: bool = False, alone: bool = False) -> str:
     # Written as JSON, since a path may hold the comma that separates the options otherwise.
     disk = {
         "driver": "qcow2",
@@ -145,7 +146,7 @@ def _disk(file: Path, *, read_only: bool = False) -> str:
         "detect-zeroes": "off" if read_only else "unmap",
         "file": {"driver": "file", "filename": str(file), "read-only": read_only, "discard": "unmap"},
     }
-    return _json(disk)
+    return _json({**disk, "backing": None} if alone else disk)
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ def files(draw: st.DrawFn) -> tuple[Entry, bytes]:
             parts.append((at + hole, length))
             at += hole + length
         content += bytes(draw(st.integers(0, 600)))
+    has_map: bool = draw(st.booleans())
     entry = Entry(
         path=draw(PATHS),
         kind=kind,
@@ -44,7 +45,7 @@ def files(draw: st.DrawFn) -> tuple[Entry, bytes]:
         if kind in (Kind.CHAR, Kind.BLOCK)
         else (0, 0),
         xattrs=draw(XATTRS),
-        data=tuple(parts) if parts and draw(st.booleans()) else None,
+        data=tuple(parts) if parts and has_map else None,
     )
     return entry, content
 

@@ -12,6 +12,7 @@ import pytest
 
 from netboot.errors import InvalidInput
 from netboot.images.transfer import headers
+from netboot.images.transfer.acl import text_of, value_of
 from netboot.images.transfer.entry import Entry, Kind, parse_path
 from netboot.images.transfer.fields import BLOCK
 from netboot.images.transfer.tar import read_tar
@@ -247,3 +248,31 @@ def test_bytes_after_the_end_are_read_to_their_end(tmp_path: Path) -> None:
     with TreeWriter(tmp_path) as writer:
         writer.add_all(read_tar(source))
     assert source.read() == b""
+
+
+ACL = bytes.fromhex("0200000001000600ffffffff02000400e803000004000400ffffffff10000600ffffffff20000400ffffffff")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"user::rw-,user:1000:r--,group::r--,mask::rw-,other::r--",
+        b"user::rw-\nuser:lisa:r--:1000\ngroup::r--\n# a comment\nmask::rw-\nother::r--\n",
+        b"default:other::r--,default:user:1000:r--,default:user::rw-,default:mask::rw-,default:group::r--",
+    ],
+)
+def test_lists_of_rights_are_read_as_text(text: bytes) -> None:
+    assert value_of(text) == ACL
+    assert text_of(ACL) == b"user::rw-,user:1000:r--,group::r--,mask::rw-,other::r--"
+
+
+@pytest.mark.parametrize(
+    "text", [b"user:lisa:r--", b"user::rwxx", b"nobody::r--", b"mask:5:r--", b"user:99999999999:r--"]
+)
+def test_lists_of_names_alone_and_nonsense_are_left_out(text: bytes) -> None:
+    assert value_of(text) is None
+
+
+@pytest.mark.parametrize("value", [b"", ACL[:-1], b"\1" + ACL[1:], ACL[:4] + b"\3\0\7\0\0\0\0\0"])
+def test_what_is_no_list_has_no_text(value: bytes) -> None:
+    assert text_of(value) is None

@@ -19,7 +19,8 @@ _PATH_BYTES, _NAME_BYTES = 4096, 255
 _MOST_ID = 0xFFFFFFFE
 
 # Labels of overlay file systems: in a tree that becomes the lower layer of one they would hide or redirect files.
-_REFUSED_XATTRS = ("trusted.overlay.", "user.overlay.")
+# XFS shows how it keeps its ACLs, which are told by their own name as well.
+_REFUSED_XATTRS = ("trusted.overlay.", "user.overlay.", "trusted.SGI_ACL_")
 
 
 class Kind(Enum):

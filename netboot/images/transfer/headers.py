@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netboot.errors import InvalidInput
+from netboot.images.transfer import acl
 from netboot.images.transfer.entry import DEVICES, Entry, Kind, show
 from netboot.images.transfer.fields import BLOCK, number, octal, padding, text
 from netboot.images.transfer.records import encode_records, encode_time, number_in, time_ns
@@ -104,7 +105,7 @@ def entry_of(header: Header, extra: Mapping[str, bytes]) -> Entry:
         size=size if kind is Kind.FILE else 0,
         target=extra.get("linkpath", header.target) if kind in (Kind.SYMLINK, Kind.HARDLINK) else b"",
         device=header.device if kind in DEVICES else (0, 0),
-        xattrs={key.removeprefix(_XATTR): value for key, value in extra.items() if key.startswith(_XATTR)},
+        xattrs=_xattrs(extra),
     )
 
 
@@ -121,6 +122,8 @@ def encode(entry: Entry, *, follows: int | None = None, more: Mapping[str, bytes
     path = (entry.path or b".") + b"/" if entry.kind is Kind.FOLDER else entry.path
     seconds, rest = divmod(entry.mtime_ns, 10**9)
     records: dict[str, bytes] = {f"{_XATTR}{name}": value for name, value in entry.xattrs.items()}
+    # The lists of rights as text too: GNU tar takes them from there, and drops what it finds elsewhere.
+    records |= {key: value for key, name in acl.RECORDS.items() if (value := acl.text_of(entry.xattrs.get(name, b"")))}
     records |= more or {}
     # fmt: off
     unfit = {
@@ -174,6 +177,12 @@ def _encode_block(
         block[at : at + len(value)] = value
     block[148:156] = b"%06o\0 " % _checksum(bytes(block))
     return bytes(block)
+
+
+def _xattrs(extra: Mapping[str, bytes]) -> dict[str, bytes]:
+    as_text = {name: acl.value_of(extra[key]) for key, name in acl.RECORDS.items() if key in extra}
+    found = {name: value for name, value in as_text.items() if value is not None}
+    return found | {key.removeprefix(_XATTR): value for key, value in extra.items() if key.startswith(_XATTR)}
 
 
 def _pax_header(records: Mapping[str, bytes]) -> bytes:

@@ -6,7 +6,8 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from netboot.errors import InvalidInput
 from netboot.images.transfer.entry import Entry, Kind, join, kept_xattrs, show
@@ -56,6 +57,16 @@ def walk(
                 waiting += [below + name for name in sorted(found.names(), reverse=True)]
         finally:
             found.close()
+
+
+@contextmanager
+def walk_path(folder: Path) -> Iterator[Iterator[Item]]:
+    """`walk` of a folder by its path."""
+    root = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield walk(root)
+    finally:
+        os.close(root)
 
 
 class _Found:
