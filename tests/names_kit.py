@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from netboot.boot.script import Renderer, ScriptContext
+from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.request import BootRequest
 from netboot.model.target import BootTarget
@@ -26,6 +27,7 @@ class Home:
         self.now = 0.0
         self.target: BootTarget = make_target()
         self.asked: list[BootRequest] = []
+        self.published: dict[str, Version] = {}
         self.owners: dict[IPv4Address, MacAddress] = {}
         (folder / "loader").write_bytes(b"loader")
         (folder / "own").write_bytes(b"own")
@@ -37,6 +39,7 @@ class Home:
             context=lambda peer: ScriptContext(
                 server=IPv4Address("10.9.0.1"), http_port=8080, export_path=lambda version: f"/srv/{version.image}"
             ),
+            find_version=lambda ref: self.published.get(str(ref)),
             find_loader={"ipxe/undionly.kpxe": folder / "loader"}.get,
             find_pi={"start4.elf": folder / "firmware", "overlays/disable-bt.dtbo": folder / "firmware"}.get,
             owner_of=self.owners.get,

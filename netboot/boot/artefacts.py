@@ -1,16 +1,17 @@
 """Kernel and initrd as a client fetches them: by which path, of which versions, and what it tells when one went out.
 
-The path is the same over HTTP and TFTP.  The MAC address in it says whose target is asked; only what that target
-boots can be had by it.
+The path is the same over HTTP and TFTP.  The MAC address in it says whose target is asked; only versions of the images
+that this target boots can be had by it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from netboot.model.event import EventKind
 from netboot.model.image import Artefact, Version
 from netboot.model.mac import MacAddress
+from netboot.model.names import VersionRef
 from netboot.model.target import BootTarget, ImageTarget, MenuTarget
 
 KERNEL, INITRD = "vmlinuz", "initrd.img"
@@ -38,6 +39,12 @@ def bootable(target: BootTarget) -> tuple[ImageTarget, ...]:
     return ()
 
 
-def bootable_version(target: BootTarget, label: str) -> Version | None:
-    """The version of this label, None when it is not what the target boots."""
-    return next((image.version for image in bootable(target) if image.version.label == label), None)
+def fetchable(target: BootTarget, ref: VersionRef, find: Callable[[VersionRef], Version | None]) -> Version | None:
+    """The version `ref` if the target's client may fetch it, None when it may not, or there is none.
+
+    Any version of an image that it boots: between its script and its kernel a version may be published, or a tag be
+    moved, and what the script names must still be there.
+    """
+    booted = [image.version for image in bootable(target) if image.version.image == ref.image]
+    # What it boots now is at hand; the other case is rare.
+    return next((each for each in booted if each.number == ref.selector), None) or (find(ref) if booted else None)

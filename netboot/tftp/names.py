@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import TypeVar
 
-from netboot.boot.artefacts import SENT, artefact, bootable_version
+from netboot.boot.artefacts import SENT, artefact, fetchable
 from netboot.boot.script import ScriptContext, ScriptKind
-from netboot.errors import InvalidInput
+from netboot.errors import InvalidInput, NetbootError
 from netboot.model.event import Detail, EventKind
 from netboot.model.image import Version
 from netboot.model.mac import MacAddress
+from netboot.model.names import VersionRef
 from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
 from netboot.model.target import BootTarget, DeniedTarget, ImageTarget
 from netboot.tftp.content import BootFile, Meaning, Missing
@@ -30,9 +32,12 @@ from netboot.tftp.uimage import script_image
 
 # What `artefact_path` writes, for GRUB, whose signed build knows no HTTP, and for U-Boot.
 _FILE = "|".join(map(re.escape, SENT))
-_ARTEFACT = re.compile(rf"boot/{DASHED}/(?P<image>[^/]+)/(?P<number>[0-9]+)/(?P<file>{_FILE})")
+_ARTEFACT = re.compile(rf"boot/{DASHED}/(?P<image>[^/]+)/(?P<number>[1-9][0-9]{{0,8}})/(?P<file>{_FILE})")
 
 _FIRMWARE = {ScriptKind.PXELINUX: Firmware.BIOS, ScriptKind.IPXE: Firmware.IPXE, ScriptKind.UBOOT: Firmware.UBOOT}
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 _STABLE_S = 30.0
 # Twice the clients of a large site; more than that would be someone guessing names.
@@ -49,6 +54,7 @@ class Collaborators:
     choose: Callable[[BootRequest], BootTarget]
     render: Callable[[ScriptKind, BootTarget, ScriptContext], str]
     context: Callable[[IPv4Address], ScriptContext]
+    find_version: Callable[[VersionRef], Version | None]
     find_loader: Callable[[str], Path | None]
     find_pi: Callable[[str], Path | None]
     owner_of: Callable[[IPv4Address], MacAddress | None]
@@ -68,6 +74,7 @@ class BootNames:
         self._roots = tuple(roots)
         self._clock = clock
         self._kept: OrderedDict[tuple[IPv4Address, str], tuple[float, BootFile]] = OrderedDict()
+        self._boards: OrderedDict[MacAddress, tuple[float, ImageTarget]] = OrderedDict()
 
     def open(self, name: bytes, peer: IPv4Address) -> BootFile | Missing:
         plain = _plain(name)
@@ -108,7 +115,10 @@ class BootNames:
         except InvalidInput:  # a group address
             return Missing()
         target = self._ask.choose(_asker(mac, Firmware.UNKNOWN, peer))
-        version = bootable_version(target, f"{match['image']}:{match['number']}")
+        try:
+            version = fetchable(target, VersionRef(match["image"], int(match["number"])), self._ask.find_version)
+        except NetbootError:
+            return Missing()
         return Missing() if version is None else _version_file(version, match["file"], mac)
 
     def _raspberry_pi(self, name: str, peer: IPv4Address) -> BootFile | Missing | None:
@@ -117,11 +127,22 @@ class BootNames:
         mac = self._whose(asked, peer)
         if asked is None or mac is None:
             return None
-        pi = Firmware.RASPBERRY_PI
-        target = self._ask.choose(
-            BootRequest(mac=mac, stage=Stage.FIRMWARE, firmware=pi, arch=Arch.RASPBERRY_PI, address=peer)
-        )
+        target = self._board_target(mac, peer)
         return self._of_board(asked, target, peer, name) if isinstance(target, ImageTarget) else None
+
+    def _board_target(self, mac: MacAddress, peer: IPv4Address) -> BootTarget:
+        """What a board boots, the same for all files of one boot: their names do not say of which version they are."""
+        now = self._clock()
+        until, kept = self._boards.get(mac, (now, None))
+        if kept is None or now >= until:
+            pi = Firmware.RASPBERRY_PI
+            asker = BootRequest(mac=mac, stage=Stage.FIRMWARE, firmware=pi, arch=Arch.RASPBERRY_PI, address=peer)
+            target = self._ask.choose(asker)
+            if not isinstance(target, ImageTarget):
+                return target
+            kept = target
+        _keep(self._boards, mac, (now + _STABLE_S, kept))
+        return kept
 
     def _of_board(self, asked: PiName, target: ImageTarget, peer: IPv4Address, name: str) -> BootFile | Missing | None:
         if (kind := TEXTS.get(asked.file)) is not None:
@@ -143,10 +164,7 @@ class BootNames:
         if kept is not None and now < until:
             return kept
         fresh = render()
-        self._kept[key] = (now + _STABLE_S, fresh)
-        self._kept.move_to_end(key)
-        if len(self._kept) > _KEPT_MAX:
-            self._kept.popitem(last=False)
+        _keep(self._kept, key, (now + _STABLE_S, fresh))
         return fresh
 
     def _target(self, kind: ScriptKind, mac: MacAddress, peer: IPv4Address) -> BootTarget:
@@ -157,6 +175,14 @@ class BootNames:
         if kind is ScriptKind.UBOOT_SEARCH:
             text = script_image(text, "netboot")
         return BootFile(content=text, size=len(text), meaning=_meaning(kind, target))
+
+
+def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    """Remember the newest `_KEPT_MAX`."""
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > _KEPT_MAX:
+        kept.popitem(last=False)
 
 
 def _asker(mac: MacAddress, firmware: Firmware, peer: IPv4Address) -> BootRequest:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from aiohttp import web
 
-from netboot.boot.artefacts import SENT, bootable_version
+from netboot.boot.artefacts import SENT, fetchable
 from netboot.boot.artefacts import artefact as find_artefact
 from netboot.errors import NetbootError
 from netboot.model.event import Detail, Event, EventKind
 from netboot.model.image import Artefact, Version
 from netboot.model.mac import MacAddress
+from netboot.model.names import VersionRef
 from netboot.model.request import Firmware
 from netboot.web.sending import SentFile, open_file, respond
 from netboot.web.services import SERVICES, boot_request, client_of, peer_of
@@ -56,10 +57,14 @@ async def loader(request: web.Request) -> web.StreamResponse:
 
 
 def _permitted(request: web.Request) -> Version:
-    """The version in the path, if it is one that the client's target offers.  Raises 404."""
-    target = request.app[SERVICES].choose(boot_request(request, client_of(request), firmware=Firmware.UNKNOWN))
-    wanted = f"{request.match_info['image']}:{request.match_info['number']}"
-    version = bootable_version(target, wanted)
+    """The version in the path, if it is one that the client's target lets it fetch.  Raises 404."""
+    services = request.app[SERVICES]
+    target = services.choose(boot_request(request, client_of(request), firmware=Firmware.UNKNOWN))
+    wanted = VersionRef(request.match_info["image"], int(request.match_info["number"]))
+    try:
+        version = fetchable(target, wanted, services.find_version)
+    except NetbootError as error:
+        raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
     if version is not None:
         return version
     raise web.HTTPNotFound(text=f"{wanted} is not what this client boots: {target.reason}\n")

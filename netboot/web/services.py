@@ -15,6 +15,7 @@ from netboot.errors import InvalidInput
 from netboot.model.event import Event
 from netboot.model.image import Version
 from netboot.model.mac import MacAddress
+from netboot.model.names import VersionRef
 from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
 from netboot.model.target import BootTarget
 
@@ -36,6 +37,7 @@ class BootServices:
     render: Callable[[ScriptKind, BootTarget, ScriptContext], str]
     export: Callable[[Version], Awaitable[str]]
     record: Callable[[Event], None]
+    find_version: Callable[[VersionRef], Version | None]
     find_loader: Callable[[str], Path | None]
     owner_of: Callable[[IPv4Address], MacAddress | None]
     clock: Callable[[], float]

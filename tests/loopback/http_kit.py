@@ -8,7 +8,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
@@ -19,6 +19,7 @@ from netboot.errors import NetbootError
 from netboot.model.event import Event, EventKind
 from netboot.model.image import Artefact, Digest, Version
 from netboot.model.mac import MacAddress
+from netboot.model.names import VersionRef
 from netboot.model.request import BootRequest
 from netboot.model.target import BootTarget, ImageTarget
 from netboot.web.app import BootListener, create_app
@@ -41,6 +42,7 @@ class Site:
     owners: dict[IPv4Address, MacAddress] = field(default_factory=dict)
     export_error: NetbootError | None = None
     port: int = 0
+    find_version: Callable[[VersionRef], Version | None] = lambda ref: None
 
     @property
     def kernel(self) -> bytes:
@@ -52,6 +54,7 @@ class Site:
             render=Renderer(TEMPLATES).render,
             export=self._export,
             record=self.events.append,
+            find_version=self.find_version,
             find_loader=lambda name: self.folder / "loader.efi" if name == "ipxe/snponly.efi" else None,
             owner_of=self.owners.get,
             clock=time.time,
@@ -94,7 +97,13 @@ def boot_site(folder: Path, *, idle_rules: IdleRules | None = None) -> Iterator[
     dice = random.Random(3)
     for name, size in (("vmlinuz", 3_000_000), ("initrd.img", 16_000_000), ("loader.efi", 250_000)):
         (folder / name).write_bytes(dice.randbytes(size))
-    site = Site(image_target(folder), folder)
+    with serving(Site(image_target(folder), folder), idle_rules=idle_rules) as site:
+        yield site
+
+
+@contextmanager
+def serving(site: Site, *, idle_rules: IdleRules | None = None) -> Iterator[Site]:
+    """A listener that answers as `site` does."""
     loop = asyncio.new_event_loop()
     listener = BootListener(create_app(site.services()), LOCALHOST, 0, idle_rules=idle_rules)
     loop.run_until_complete(listener.start())

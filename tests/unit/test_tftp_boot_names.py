@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from netboot.model.event import EventKind
-from netboot.model.image import Artefact
+from netboot.model.image import Artefact, Version
 from netboot.model.request import ANY_ARCH, Arch, Firmware, Stage
 from netboot.model.target import DeniedTarget
 from netboot.tftp.content import BootFile, Meaning, Missing
-from tests.kit import MAC, make_target
+from tests.kit import MAC, make_target, make_version
 from tests.names_kit import PEER, Home
 
 
@@ -120,6 +120,40 @@ def test_a_raspberry_pi_has_a_folder_of_its_own(home: Home, tmp_path: Path, fold
     assert cmdline.endswith(" quiet\n")
     assert home.text(folder + b"/vmlinuz") == "the kernel"
     assert {each.arch for each in home.asked} == {Arch.RASPBERRY_PI}
+
+
+def numbered(folder: Path, number: int, image: str = "debian") -> Version:
+    """A version whose kernel says which it is."""
+    file = folder / f"{image}-{number}"
+    file.write_text(f"kernel of {image}:{number}")
+    version = make_version(image, number)
+    return replace(version, kernel=replace(version.kernel, path=file))
+
+
+def test_a_version_published_between_a_boards_files_does_not_mix(home: Home, tmp_path: Path) -> None:
+    """Their names do not say of which version they are; a board that asks for nothing for a while begins anew."""
+    home.owners[PEER] = MAC
+    home.target = replace(make_target(), version=numbered(tmp_path, 1))
+    home.text(b"deadbeef/config.txt")
+    home.target = replace(make_target(), version=numbered(tmp_path, 2))
+    for _ in range(5):
+        home.now += 20
+        assert home.text(b"deadbeef/vmlinuz") == "kernel of debian:1"
+    home.now += 31
+    assert home.text(b"deadbeef/vmlinuz") == "kernel of debian:2"
+
+
+def test_what_a_script_named_is_there_though_another_version_was_published_since(home: Home, tmp_path: Path) -> None:
+    one, two = numbered(tmp_path, 1), numbered(tmp_path, 2)
+    home.published = {each.label: each for each in (one, two, numbered(tmp_path, 1, "secret"))}
+    home.target = replace(make_target(), version=two)
+    path = f"boot/{MAC.dashed}".encode()
+    assert home.text(path + b"/debian/1/vmlinuz") == "kernel of debian:1"
+    assert home.text(path + b"/debian/2/vmlinuz") == "kernel of debian:2"
+    assert home.names.open(path + b"/debian/3/vmlinuz", PEER) == Missing()
+    assert home.names.open(path + b"/secret/1/vmlinuz", PEER) == Missing()
+    home.target = DeniedTarget(mac=MAC, reason="no image", hint="assign one", known=True)
+    assert home.names.open(path + b"/debian/1/vmlinuz", PEER) == Missing()
 
 
 @pytest.mark.parametrize("file", [b"start4.elf", b"config.txt", b"cmdline.txt", b"vmlinuz", b"initrd.img"])
