@@ -15,12 +15,11 @@ from netboot.errors import NetbootError
 from netboot.images.blocks import Advance, unheard
 from netboot.images.entries import FILES
 from netboot.images.files import is_new, names_in
-from netboot.images.garbage import leftovers
+from netboot.images.garbage import PieceKind, garbage
+from netboot.images.gcplan import GcPlan
 from netboot.images.manifest import FILE_NAME
 from netboot.images.objects import Objects
-from netboot.images.removal import orphans
 from netboot.images.roots import lineage_of
-from netboot.images.staging import abandoned
 from netboot.images.store import ImageStore
 from netboot.images.tagfile import FILE_NAME as TAGS_FILE_NAME
 from netboot.images.whole import damage_of
@@ -77,7 +76,8 @@ def examine_all(
             state = "is another one than it was" if label in digests else "is gone"
             what = f"is a draft of {label}, which {state}"
             yield Fault(problem=Problem.LOST_DRAFT, path=folder, what=what, label=label)
-    yield from _of_no_use(store, versions, all_read=not unreadable)
+    if not unreadable:  # or what those should have would count as of no use
+        yield from _of_no_use(store, versions)
     yield from _foreign(store.directory)
 
 
@@ -142,12 +142,14 @@ def _tags(store: ImageStore) -> Iterator[Fault]:
                 yield Fault(problem=Problem.LOST_TAG, path=file, what=what, label=f"{image}:{number}")
 
 
-def _of_no_use(store: ImageStore, versions: Iterable[Version], *, all_read: bool) -> Iterator[Fault]:
-    images = store.directory
-    for path in (*abandoned(images), *leftovers(images, versions)):
-        yield Fault(problem=Problem.ABANDONED, path=path, what="was left behind by a process that was killed")
-    for name in orphans(store) if all_read else ():
-        yield Fault(problem=Problem.ORPHAN, path=Objects(images).path(name), what="belongs to no version")
+def _of_no_use(store: ImageStore, versions: Iterable[Version]) -> Iterator[Fault]:
+    for piece in garbage(store, GcPlan(), {each.label: each for each in versions}):
+        if piece.kind is PieceKind.OBJECT:
+            path = Objects(store.directory).path(piece.name)
+            yield Fault(problem=Problem.ORPHAN, path=path, what="belongs to no version")
+        else:
+            what = "was left behind by a process that was killed"
+            yield Fault(problem=Problem.ABANDONED, path=Path(piece.name), what=what)
 
 
 def _foreign(images: Path) -> Iterator[Fault]:
