@@ -111,7 +111,7 @@ def _system_error(error: OSError) -> NetbootError:
 
 _LOOK = "see what it is, with ls -ld, or name another place with --data-dir"
 _SYSTEM_HINTS = {
-    errno.ENOSPC: "make space on its file system, or name another place with --data-dir",
+    errno.ENOSPC: "make space on its file system, as by netboot image gc, or name another place with --data-dir",
     errno.EROFS: "its file system is read-only: mount it writable, or name another place with --data-dir",
     errno.ENOTDIR: "a file stands where a folder should: name another place with --data-dir",
 }

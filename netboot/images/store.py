@@ -14,7 +14,7 @@ from pathlib import Path
 
 from netboot.errors import Conflict, InvalidInput, NetbootError, NotFound
 from netboot.images.blocks import Advance, unheard
-from netboot.images.files import changed_at, names_in, sync, unreadable
+from netboot.images.files import changed_at, names_in, sync, unreadable, unwritten
 from netboot.images.manifest import FILE_NAME, Manifest, manifest_digest, parse_manifest, version_of
 from netboot.images.objects import Objects
 from netboot.images.roots import has_root, materialise
@@ -161,6 +161,13 @@ class ImageStore:
         """
         self._check_parent(manifest)
         _check_staged(staging, manifest)
+        try:
+            self._put_in_place(staging, manifest)
+        except OSError as error:
+            raise unwritten(self._directory, error) from error
+        return self._load(staging.image, staging.number)
+
+    def _put_in_place(self, staging: Staging, manifest: Manifest) -> None:
         (staging.version / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
         for file in staging.version.iterdir():
             file.chmod(0o444)
@@ -175,7 +182,6 @@ class ImageStore:
             staging.version.rename(home / str(staging.number))
             sync(home)
             sync(self._directory)
-        return self._load(staging.image, staging.number)
 
     def _check_parent(self, manifest: Manifest) -> None:
         if (parent := manifest.parent) is None:

@@ -258,5 +258,5 @@ def test_a_full_disk_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert ran.returncode == 6
     assert ran.stderr.splitlines() == [
         "netboot: error: the system refused: No space left on device",
-        "hint: make space on its file system, or name another place with --data-dir",
+        "hint: make space on its file system, as by netboot image gc, or name another place with --data-dir",
     ]
