@@ -82,10 +82,20 @@ def publish_whole(
         return store.publish(staging, manifest_for(staging, files, **changes))
 
 
-def publish_delta(store: ImageStore, parent: Version, blocks: Mapping[int, bytes] | Path, **changes: Any) -> Version:
-    """The next version, stored as changes to `parent`, whose root must be there: by these blocks, or to a file's."""
+def publish_delta(
+    store: ImageStore,
+    parent: Version,
+    blocks: Mapping[int, bytes] | Path,
+    *,
+    boot_files: str | None = None,
+    **changes: Any,
+) -> Version:
+    """The next version, stored as changes to `parent`, whose root must be there: by these blocks, or to a file's.
+
+    Its kernel and initrd are its own, or those that `boot_files` says.
+    """
     with store.stage(parent.image) as staging:
-        write_boot_files(staging.version, f"{parent.image}:{staging.number}")
+        write_boot_files(staging.version, boot_files or f"{parent.image}:{staging.number}")
         root, tree = staging.scratch / FILES["root"], staging.scratch / FILES["verity"]
         shutil.copyfile(blocks if isinstance(blocks, Path) else parent.root.path, root)
         root.chmod(0o644)

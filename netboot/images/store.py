@@ -177,6 +177,8 @@ class ImageStore:
         home.mkdir(exist_ok=True)
         with self._objects.locked():
             for name, object in manifest.files.stored():
+                if (same := self._of_parent(manifest, name, object)) is not None:
+                    self._objects.adopt(same, object)
                 self._objects.adopt(staging.version / name, object)
             sync(staging.version)
             staging.version.rename(home / str(staging.number))
@@ -193,6 +195,15 @@ class ImageStore:
                 f"{manifest.image}:{parent.number}, to which the new version is stored as changes, {state}",
                 hint=f"begin again from a version that is there: netboot image list {manifest.image}",
             )
+
+    def _of_parent(self, manifest: Manifest, name: str, object: str) -> Path | None:
+        """The parent's file of that name if it is the same and no object yet, as in versions of the first format."""
+        if manifest.parent is None or self._objects.path(object).exists():
+            return None
+        parent = self.get(VersionRef(manifest.image, manifest.parent.number))
+        file = parent.root.path.parent / name
+        is_same = (name, object) in self.manifest(parent).files.stored()
+        return file if is_same and file.exists() else None
 
     def _numbers(self, image: str) -> tuple[int, ...]:
         known = self._listed.get(image)

@@ -299,3 +299,13 @@ def test_damaged_tags_are_an_error_and_not_an_absence(store: ImageStore) -> None
     with pytest.raises(NetbootError, match=r"tags\.json cannot be read"):
         find(store, "debian")
     assert find(store, "debian:1") is not None
+
+
+def test_a_child_shares_kernel_and_initrd_with_a_parent_of_the_first_format(store: ImageStore, tmp_path: Path) -> None:
+    old = publish_format_1(tmp_path / "images")
+    two = publish_delta(store, old, {3: block("new")}, boot_files="debian:1")
+    for one, other in ((old.kernel, two.kernel), (old.initrd, two.initrd)):
+        assert one.path.samefile(other.path)
+    assert_whole(old, two)
+    three = publish_delta(store, old, {3: block("newer")})
+    assert not three.kernel.path.samefile(old.kernel.path)
