@@ -1,15 +1,20 @@
-"""Killing a process at a chosen step of its work on files, and looking at what is left."""
+"""Work on a store of the image debian, killing a process in the middle of it, and looking at what is left."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netboot.images.fsck import Fault, examine_all
+from netboot.images.garbage import collect, garbage, stock_of
+from netboot.images.gcplan import plan_gc
+from netboot.images.holders import Wants, holders_of
 from netboot.images.store import ImageStore
+from netboot.model.image import Version
+from netboot.model.names import VersionRef
 
 # What Python tells its audit hooks before it changes the names of files, or opens one.
 _STEPS = frozenset({"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate"})
@@ -51,3 +56,25 @@ def faults(images: Path) -> list[Fault]:
 def damage(images: Path) -> list[str]:
     """What is the matter, but for leftovers."""
     return [str(fault) for fault in faults(images) if fault.is_damage]
+
+
+def find(store: ImageStore, number: int) -> Version:
+    return store.get(VersionRef("debian", number))
+
+
+def no_check(labels: Sequence[str] = ()) -> None:
+    """Nobody holds anything."""
+
+
+def gc(store: ImageStore, keep: int | None) -> None:
+    """As the command does, of a site without clients."""
+    versions = {each.label: each for each in store.list()}
+    wants = Wants(tags={name: store.tags(name) for name in store.names()})
+    stock = stock_of(store)
+    plan = plan_gc(stock, holders_of(stock, wants), keep=keep)
+    list(garbage(store, plan, versions))
+    collect(store, plan, versions, check=no_check)
+
+
+def set_stable(store: ImageStore, number: int) -> None:
+    store.change_tags("debian", lambda tags: tags.set("stable", number, at=1.0))

@@ -6,9 +6,10 @@ those that it named before, rolling back takes one off; so two rollbacks in a ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from netboot.errors import Conflict, InvalidInput, NotFound
 from netboot.model.names import LATEST, STABLE, parse_tag
@@ -33,13 +34,13 @@ class Move:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tags:
     """The tags of one image, by the history of their moves, oldest first."""
 
     moves: tuple[Move, ...] = ()
 
-    @property
+    @cached_property  # every packet of a booting client asks
     def current(self) -> Mapping[str, int]:
         """Where each tag stands; those that were removed are absent."""
         stands = {move.tag: move.number for move in self.moves}
@@ -50,13 +51,13 @@ class Tags:
         stood = _stack(move for move in self.moves if move.tag == tag)
         return next((number for number in reversed(stood[:-1]) if number is not None), None)
 
-    def resolve(self, selector: int | str | None, numbers: Iterable[int]) -> int | None:
+    def resolve(self, selector: int | str | None, numbers: Collection[int]) -> int | None:
         """The number that a reference's selector means among the `numbers` that there are, None if there is none."""
-        there, meant = set(numbers), self.meant(selector)
+        meant = self.meant(selector)
         if meant == LATEST:
-            return max(there, default=None)
+            return max(numbers, default=None)
         number = self.current.get(meant) if isinstance(meant, str) else meant
-        return number if number in there else None
+        return number if number in numbers else None
 
     def meant(self, selector: int | str | None) -> int | str:
         """The tag or number that a selector stands for: for none, `stable` or `latest`."""
