@@ -11,6 +11,7 @@ from typing import Any
 
 from netboot.cli.standing import Standing
 from netboot.cli.telling import ClientTelling
+from netboot.images.comparing import Difference
 from netboot.images.draft import Draft
 from netboot.images.fsck import Fault
 from netboot.images.garbage import Piece
@@ -101,6 +102,28 @@ def action_shape(action: Action) -> Shape:
         "group": action.group,
         "why": action.why,
         "size_bytes": action.size_bytes,
+    }
+
+
+def difference_shape(found: Difference) -> Shape:
+    return {
+        "old": found.old.label,
+        "new": found.new.label,
+        "packages": [
+            {"name": each.name, "step": each.step.value, "before": each.before, "after": each.after}
+            for each in found.packages
+        ],
+        "files": [
+            {
+                "path": each.path,
+                "change": "changed" if each.what else "removed" if each.after is None else "added",
+                "what": list(each.what),
+                "kind": each.kind,
+                "size_before": each.before.size_bytes if each.before else None,
+                "size_after": each.after.size_bytes if each.after else None,
+            }
+            for each in found.files
+        ],
     }
 
 

@@ -21,6 +21,7 @@ from netboot.cli.standing import Standing
 from netboot.cli.telling import ClientTelling
 from netboot.config import DhcpMode
 from netboot.errors import NetbootError
+from netboot.images.comparing import Difference
 from netboot.images.draft import Draft, DraftNote
 from netboot.images.entries import FileEntry, Files, RootEntry
 from netboot.images.fsck import Fault, Problem
@@ -114,6 +115,9 @@ SHAPES = {
     "Telling": shapes.telling_shape(TELLING),
     "Explanation": explanation_shape(EXPLANATION),
     "Draft": draft_shape(),
+    "Difference": shapes.difference_shape(
+        Difference(old=make_version(), new=make_version(number=2), files=(), packages=())
+    ),
     "Change": shapes.action_shape(Action(path="", action=Doing.REMOVE, group="", why="")),
     "Finding": shapes.finding_shape(Finding(rule="", path="", why="")),
     "Version": shelved_shape(SHELVED),

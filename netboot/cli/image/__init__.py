@@ -7,9 +7,20 @@ from __future__ import annotations
 
 import typer
 
-from netboot.cli.image import building, care, clearing, editing, linting, looking, publishing, tagging, transferring
+from netboot.cli.image import (
+    building,
+    care,
+    clearing,
+    diffing,
+    editing,
+    linting,
+    looking,
+    publishing,
+    tagging,
+    transferring,
+)
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build images and see what there is to boot.")
 
-for _subject in (building, transferring, looking, editing, publishing, tagging, clearing, care, linting):
+for _subject in (building, transferring, looking, diffing, editing, publishing, tagging, clearing, care, linting):
     _subject.add_to(app)
