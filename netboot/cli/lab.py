@@ -113,14 +113,17 @@ def spec_words(spec: LabSpec) -> list[str]:
     return [*words, "--keep"] if spec.keep else words
 
 
-def run_within_walls(spec: LabSpec, words: list[str], *, quiet: bool = False) -> int:
-    """Run the lab, and give the exit status; outside of a lab's walls, by running `netboot WORDS` within new ones."""
+def run_within_walls(spec: LabSpec, words: list[str], *, quiet: bool = False, shown: bool = True) -> int:
+    """Run the lab, and give the exit status; outside of a lab's walls, by running `netboot WORDS` within new ones.
+
+    What those print goes to our stderr unless it is `shown`.
+    """
     from netboot.cli.labshow import listener_for, result_lines
     from netboot.lab.namespace import is_inside, run_inside
     from netboot.lab.run import run_lab
 
     if not is_inside():
-        return run_inside([sys.executable, "-m", "netboot", *words])
+        return run_inside([sys.executable, "-m", "netboot", *words], stdout=None if shown else sys.stderr)
     with ExitStack() as stack:
         listener = listener_for(spec.count, quiet=quiet)
         if isinstance(listener, AbstractContextManager):

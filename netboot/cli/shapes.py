@@ -11,6 +11,7 @@ from typing import Any
 
 from netboot.cli.standing import Standing
 from netboot.cli.telling import ClientTelling
+from netboot.images.boottests import BootTest
 from netboot.images.comparing import Difference
 from netboot.images.draft import Draft
 from netboot.images.fsck import Fault
@@ -124,6 +125,19 @@ def difference_shape(found: Difference) -> Shape:
             }
             for each in found.files
         ],
+    }
+
+
+def boot_test_shape(image: str, test: BootTest) -> Shape:
+    return {
+        "image": image,
+        "number": test.number,
+        "digest": test.digest,
+        "at": test.at,
+        "who": test.who,
+        "firmware": test.firmware,
+        "up": test.is_up,
+        "seconds": test.seconds,
     }
 
 

@@ -55,3 +55,17 @@ def unwritten(place: Path, error: OSError) -> NetbootError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     hint = "free some: netboot image gc, netboot image rm" if full else f"look at it: ls -ld {place}"
     return Unavailable(f"{place} cannot be written: {error.strerror}", hint=hint)
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Give a file a new text at once and durably: whoever reads it finds the one or the other."""
+    new = new_name(file)
+    new.write_text(text, encoding="utf-8")
+    sync(new)
+    new.replace(file)
+    sync(file.parent)
+
+
+def new_name(file: Path) -> Path:
+    """Where the next state of a file is written, before it replaces the file."""
+    return file.with_name(f".{file.name}.new")

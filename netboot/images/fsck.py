@@ -13,6 +13,7 @@ from pathlib import Path
 
 from netboot.errors import NetbootError
 from netboot.images.blocks import Advance, unheard
+from netboot.images.boottests import FILE_NAME as TESTS_FILE_NAME
 from netboot.images.entries import FILES
 from netboot.images.files import is_new, names_in
 from netboot.images.garbage import PieceKind, garbage
@@ -70,6 +71,7 @@ def examine_all(
     for version in versions:
         yield from examine(store, version, advance)
     yield from _tags(store)
+    yield from _boot_tests(store)
     digests = {each.label: str(each.digest) for each in versions}
     for folder, label, digest in drafts:
         if digests.get(label) != digest:
@@ -142,6 +144,15 @@ def _tags(store: ImageStore) -> Iterator[Fault]:
                 yield Fault(problem=Problem.LOST_TAG, path=file, what=what, label=f"{image}:{number}")
 
 
+def _boot_tests(store: ImageStore) -> Iterator[Fault]:
+    for image in store.names():
+        try:
+            store.boot_tests(image)
+        except NetbootError as error:
+            file = store.directory / image / TESTS_FILE_NAME
+            yield Fault(problem=Problem.UNREADABLE, path=file, what=error.message.removeprefix(f"{file} "))
+
+
 def _of_no_use(store: ImageStore, versions: Iterable[Version]) -> Iterator[Fault]:
     for piece in garbage(store, GcPlan(), {each.label: each for each in versions}):
         if piece.kind is PieceKind.OBJECT:
@@ -170,7 +181,7 @@ def _foreign(images: Path) -> Iterator[Fault]:
                         for each in sorted(names_in(home / inner))
                         if each not in known and not is_new(each)
                     ]
-                elif inner != TAGS_FILE_NAME and not is_new(inner):
+                elif inner not in (TAGS_FILE_NAME, TESTS_FILE_NAME) and not is_new(inner):
                     strays.append(home / inner)
     for path in strays:
         yield Fault(problem=Problem.FOREIGN, path=path, what="is nothing of ours, and is left alone")

@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from netboot.errors import Conflict
-from netboot.images.files import names_in, sync
+from netboot.images.boottests import FILE_NAME as TESTS_FILE_NAME
+from netboot.images.files import names_in, new_name, sync
 from netboot.images.objects import Objects
 from netboot.images.roots import locked
 from netboot.images.staging import claimed
 from netboot.images.store import ImageStore
 from netboot.images.tagfile import FILE_NAME as TAGS_FILE_NAME
-from netboot.images.tagfile import NEW_NAME as NEW_TAGS_NAME
 from netboot.images.tagfile import tags_locked
 from netboot.model.image import Version
 
@@ -35,8 +35,9 @@ def remove_versions(store: ImageStore, image: str, versions: Sequence[Version], 
             check()
             if not _others(home, versions):
                 # Before the versions, or tags would stand at what is gone.
-                for name in (TAGS_FILE_NAME, NEW_TAGS_NAME):
-                    (home / name).unlink(missing_ok=True)
+                for name in (TAGS_FILE_NAME, TESTS_FILE_NAME):
+                    for file in (home / name, new_name(home / name)):
+                        file.unlink(missing_ok=True)
                 sync(home)
             for version in versions:
                 _take_out(version, place)

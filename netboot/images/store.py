@@ -14,6 +14,7 @@ from pathlib import Path
 
 from netboot.errors import Conflict, InvalidInput, NetbootError, NotFound
 from netboot.images.blocks import Advance, unheard
+from netboot.images.boottests import BootTest, add_test, read_tests
 from netboot.images.files import changed_at, names_in, sync, unreadable, unwritten
 from netboot.images.manifest import FILE_NAME, Manifest, manifest_digest, parse_manifest, version_of
 from netboot.images.objects import Objects
@@ -116,6 +117,14 @@ class ImageStore:
             return after
 
         return change_tags(self._directory / image, checked)
+
+    def boot_tests(self, image: str) -> tuple[BootTest, ...]:
+        """The boot tests of an image's versions, oldest first."""
+        return read_tests(self._directory / image)
+
+    def add_boot_test(self, version: Version, test: BootTest) -> None:
+        """Note that a version was tested."""
+        add_test(self._directory / version.image, test)
 
     def manifest(self, version: Version) -> Manifest:
         """Everything that is known of a version."""

@@ -12,13 +12,11 @@ from typing import Any
 
 from netboot.errors import InvalidInput
 from netboot.images.documents import Fields, check_fields, parse_object
-from netboot.images.files import sync, unreadable, unwritten
+from netboot.images.files import replace_text, unreadable, unwritten
 from netboot.images.tags import Move, MoveKind, Tags
 from netboot.model.names import parse_tag
 
 FILE_NAME = "tags.json"
-# Where the next state is written, before it replaces the file.
-NEW_NAME = f".{FILE_NAME}.new"
 
 FORMAT = 1
 
@@ -79,7 +77,7 @@ def change_tags(folder: Path, change: Callable[[Tags], Tags]) -> Tags:
             before = read_tags(folder)
             after = change(before)
             if after != before:
-                _replace(folder, to_json(after))
+                replace_text(folder / FILE_NAME, to_json(after))
             return after
     except OSError as error:
         raise unwritten(folder, error) from error
@@ -87,21 +85,13 @@ def change_tags(folder: Path, change: Callable[[Tags], Tags]) -> Tags:
 
 @contextmanager
 def tags_locked(folder: Path) -> Iterator[None]:
-    """Hold the image's tags as they are, against others who would move them."""
+    """Hold what lies beside the image's versions as it is, its tags above all, against others who would change it."""
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
         os.close(lock)
-
-
-def _replace(folder: Path, text: str) -> None:
-    new = folder / NEW_NAME
-    new.write_text(text, encoding="utf-8")
-    sync(new)
-    new.replace(folder / FILE_NAME)
-    sync(folder)
 
 
 def _parse_move(value: Any) -> Move:

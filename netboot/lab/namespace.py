@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from netboot.errors import NotPermitted
 from netboot.lab.process import import_path, require
@@ -53,14 +54,14 @@ def is_inside(environ: Mapping[str, str] = os.environ) -> bool:
     return outside is not None and outside != _network_namespace()
 
 
-def run_inside(argv: Sequence[str]) -> int:
+def run_inside(argv: Sequence[str], *, stdout: IO[str] | None = None) -> int:
     """Run `argv` within new walls and give its exit status.  This process only waits, and dies with it or before it."""
     if os.geteuid() != 0:
         raise NotPermitted("the lab makes namespaces and taps, which takes root", hint="run it with sudo")
     require(_UNSHARE[0])
     environ = {**os.environ, OUTSIDE_VARIABLE: _network_namespace(), "PYTHONPATH": import_path()}
     init = (sys.executable, "-m", "netboot.lab.namespace", "--init", *argv)
-    with subprocess.Popen([*_UNSHARE, *init], env=environ) as walls:
+    with subprocess.Popen([*_UNSHARE, *init], env=environ, stdout=stdout) as walls:
         try:
             return _exit_status(walls.wait())
         except KeyboardInterrupt:

@@ -21,6 +21,7 @@ from netboot.cli.standing import Standing
 from netboot.cli.telling import ClientTelling
 from netboot.config import DhcpMode
 from netboot.errors import NetbootError
+from netboot.images.boottests import BootTest
 from netboot.images.comparing import Difference
 from netboot.images.draft import Draft, DraftNote
 from netboot.images.entries import FileEntry, Files, RootEntry
@@ -81,6 +82,7 @@ SHELVED = Shelved(
 )
 MOVE = Move(tag="stable", kind=MoveKind.SET, number=1, before=None, at=0.0)
 ENTRY = Entry(at=0.0, what=Happening.TAG_SET, number=1)
+BOOT_TEST = BootTest(number=1, digest="", at=0.0, who="", firmware="", is_up=True, seconds=0.0)
 EXPLANATION = Explanation(whose="", kind="", result="", reason="", hint="", rows=())
 
 
@@ -115,6 +117,7 @@ SHAPES = {
     "Telling": shapes.telling_shape(TELLING),
     "Explanation": explanation_shape(EXPLANATION),
     "Draft": draft_shape(),
+    "Boot test": shapes.boot_test_shape("a", BOOT_TEST),
     "Difference": shapes.difference_shape(
         Difference(old=make_version(), new=make_version(number=2), files=(), packages=())
     ),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from netboot.images.boottests import BootTest
 from netboot.images.draft import Drafts
 from netboot.images.fsck import Problem, examine_all
 from netboot.images.store import ImageStore
@@ -160,6 +161,15 @@ def test_a_version_whose_parent_is_gone_has_no_root(cli: Cli) -> None:
     assert [each for each in found(cli) if each[0] != "orphan"] == []
     lose(version(cli, 3).root.path)
     assert ("lost-parent", "3", False) in found(cli)
+
+
+def test_what_boot_tests_found_is_ours_and_has_to_be_readable(cli: Cli) -> None:
+    first = version(cli, 1)
+    test = BootTest(number=1, digest=str(first.digest), at=1.0, who="me", firmware="bios", is_up=True, seconds=70.0)
+    ImageStore(cli.data_dir / "images").add_boot_test(first, test)
+    assert found(cli) == []
+    (cli.data_dir / "images/debian/boot-tests.json").write_text("{")
+    assert found(cli) == [("unreadable", "boot-tests.json", False)]
 
 
 def test_tags_that_are_wrong(cli: Cli) -> None:

@@ -17,10 +17,23 @@ from netboot.cli.image import (
     looking,
     publishing,
     tagging,
+    testing,
     transferring,
 )
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Build images and see what there is to boot.")
 
-for _subject in (building, transferring, looking, diffing, editing, publishing, tagging, clearing, care, linting):
+for _subject in (
+    building,
+    transferring,
+    looking,
+    diffing,
+    editing,
+    publishing,
+    testing,
+    tagging,
+    clearing,
+    care,
+    linting,
+):
     _subject.add_to(app)

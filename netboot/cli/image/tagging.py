@@ -14,6 +14,7 @@ from netboot.cli.place import DataDirOption, JsonOption, place_of
 from netboot.cli.progress import byte_progress
 from netboot.cli.shapes import move_shape
 from netboot.errors import Conflict
+from netboot.images.boottests import require_tested
 from netboot.images.roots import lineage_of
 from netboot.images.store import ImageStore
 from netboot.images.tags import Move, Tags
@@ -70,6 +71,9 @@ def promote(
     to: Annotated[
         str, typer.Option("--to", metavar="TAG", help="The tag that is moved.", autocompletion=complete_tag)
     ] = STABLE,
+    tested: Annotated[
+        bool, typer.Option("--tested", help="Only if it was up when it was last tested (netboot image boot-test).")
+    ] = False,
     note: NoteOption = "",
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -84,13 +88,16 @@ def promote(
     Examples:
       netboot image promote debian-minimal
       netboot image promote debian-minimal:4 -m 'tested in room 12'
-      netboot image promote debian-minimal:test --to stable
+      netboot image promote debian-minimal:test --to stable --tested
 
     \b
     Exit codes: 0 promoted, or it was so already; 1 the version is damaged; 2 it cannot be a tag;
-    3 no such image or version; 5 a right is lacking; 6 the disk is full.
+    3 no such image or version; 4 it was not seen to boot, with --tested; 5 a right is lacking; 6 the disk is full.
     """
-    _set(place_of(ctx, data_dir).images, VersionRef.parse(image), to, note, json_=json_)
+    store, ref = place_of(ctx, data_dir).images, VersionRef.parse(image)
+    if tested:
+        require_tested(store.get(_newest_unless_named(ref)), store.boot_tests(ref.image))
+    _set(store, ref, to, note, json_=json_)
 
 
 def rollback(
@@ -131,10 +138,14 @@ def rollback(
 
 
 def _set(store: ImageStore, ref: VersionRef, tag: str, note: str, *, json_: bool) -> None:
-    version = store.get(VersionRef(ref.image, LATEST if ref.selector is None else ref.selector))
+    version = store.get(_newest_unless_named(ref))
     Tags().set(tag, version.number, at=0.0)  # refuses what cannot be a tag before any work is done
     _make_ready(store, version, quiet=json_)
     _move(store, ref.image, tag, lambda tags: tags.set(tag, version.number, **_signed(note)), json_=json_)
+
+
+def _newest_unless_named(ref: VersionRef) -> VersionRef:
+    return VersionRef(ref.image, LATEST if ref.selector is None else ref.selector)
 
 
 def _make_ready(store: ImageStore, version: Version, *, quiet: bool) -> None:
