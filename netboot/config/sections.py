@@ -21,6 +21,7 @@ from netboot.errors import InvalidInput
 from netboot.model.lease import Pool
 from netboot.model.loader import NO_LOADERS, Loader, LoadersByArch
 from netboot.model.names import VersionRef
+from netboot.model.networks import Route
 
 
 class DhcpMode(StrEnum):
@@ -109,7 +110,7 @@ class Subnet:
     router: IPv4Address | None = setting(None, values.address, "The default gateway that clients are told.")
     dns: tuple[IPv4Address, ...] = setting((), values.many(values.address), "The name servers that clients are told.")
     domain: str | None = setting(None, values.domain, "The DNS domain that clients are told.")
-    routes: tuple[tuple[IPv4Network, IPv4Address], ...] = setting(
+    routes: tuple[Route, ...] = setting(
         (), values.many(values.route), 'Further routes that clients are told, as "10.20.0.0/16 via 10.9.0.254".'
     )
     lease_time_s: int = setting(
