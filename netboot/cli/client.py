@@ -21,7 +21,7 @@ from netboot.cli.place import (
     place_of,
 )
 from netboot.cli.shapes import client_shape, telling_shape
-from netboot.cli.telling import telling_of_client
+from netboot.cli.telling import telling_of
 from netboot.config import Config, load_config
 from netboot.errors import InvalidInput
 from netboot.model.client import Client
@@ -169,7 +169,7 @@ def show(ctx: typer.Context, client: ClientArgument, data_dir: DataDirOption = N
     """
     with place_of(ctx, data_dir).database() as engine:
         found = ClientRepository(engine).get(client)
-        telling = telling_of_client(found, engine)
+        telling = telling_of(found.mac, found, engine)
     shape = client_shape(found)
     if json_:
         print_json({**shape, "told": telling_shape(telling) if telling else None})
