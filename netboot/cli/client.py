@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from netboot.boot.loaderfiles import loader_files
+from netboot.cli.addresses import check_free
 from netboot.cli.edits import command_for, edits_of
 from netboot.cli.explain import explain_client, explanation_shape
 from netboot.cli.output import date, print_json, print_table, printable
@@ -17,6 +20,7 @@ from netboot.cli.place import (
     ConfigOption,
     DataDirOption,
     JsonOption,
+    Place,
     complete_image,
     place_of,
 )
@@ -27,7 +31,7 @@ from netboot.errors import InvalidInput
 from netboot.model.client import Client
 from netboot.model.mac import MacAddress
 from netboot.model.names import parse_client_name
-from netboot.store import ClientRepository
+from netboot.store import ClientRepository, Engine, LeaseRepository
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Name clients and assign images to them.")
 
@@ -72,6 +76,16 @@ StrategyOption = Annotated[
         " pi or pi-late.",
     ),
 ]
+ServedConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        readable=False,
+        help="The daemon's configuration file, for what it says of --address; by default that of the daemon that serves"
+        " from the data directory.",
+    ),
+]
 ShellOption = Annotated[
     bool | None,
     typer.Option("--shell/--no-shell", help="Whether its console offers a root shell when its root fails."),
@@ -90,13 +104,15 @@ def add(
     kernel_arg: KernelArgOption = None,
     strategy: StrategyOption = None,
     shell: ShellOption = None,
+    config: ServedConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Add a client.
 
     The daemon knows it at once; it need not be told.  Without an image the client is known but boots nothing until
-    `netboot client set NAME --image IMAGE`.
+    `netboot client set NAME --image IMAGE`.  An address may not be reserved in the daemon's configuration, nor lent to
+    another machine.
 
     \b
     Examples:
@@ -106,7 +122,7 @@ def add(
 
     \b
     Exit codes: 0 added; 2 a value is wrong; 3 there is no such image;
-    4 the MAC address, name or address belongs to another client.  When it fails, nothing is changed.
+    4 the MAC address, name or address is another's.  When it fails, nothing is changed.
     """
     place = place_of(ctx, data_dir)
     blank = Client(mac=MacAddress.parse(mac), name=parse_client_name(name), created_at=round(time.time(), 3))
@@ -122,6 +138,7 @@ def add(
     )
     client = dataclasses.replace(blank, **wanted)
     with place.database(create=True) as engine:
+        _check_address(client.address, {client.mac}, engine, place, config)
         ClientRepository(engine).add(client)
     if json_:
         print_json(client_shape(client))
@@ -200,6 +217,7 @@ def set_client(
     no_kernel_args: Annotated[bool, typer.Option("--no-kernel-args", help="Take all its kernel words away.")] = False,
     strategy: StrategyOption = None,
     shell: ShellOption = None,
+    config: ServedConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -243,6 +261,7 @@ def set_client(
     with place.database() as engine:
         repository = ClientRepository(engine)
         old = repository.get(client)
+        _check_address(edits.get("address"), {old.mac, edits.get("mac", old.mac)}, engine, place, config)
         new = repository.change(client, lambda current: dataclasses.replace(current, **edits))
     if json_:
         print_json(client_shape(new))
@@ -311,6 +330,14 @@ def explain(
     print_table(
         ("SETTING", "VALUE", "FROM"), [(row.name, _said(row.name, row.value), row.source) for row in explanation.rows]
     )
+
+
+def _check_address(
+    address: IPv4Address | None, whose: set[MacAddress], engine: Engine, place: Place, config: Path | None
+) -> None:
+    """Refuse an address that somebody else has, or is to have, than these MAC addresses."""
+    if address is not None:
+        check_free(address, whose, LeaseRepository(engine).load(), place.config(config), now=time.time())
 
 
 def _boots(client: Client) -> str:

@@ -51,7 +51,7 @@ def serve(config_file: Path, *, data_dir: Path | None = None) -> int:
     config = load_config(config_file)
     data = DataDir.find(data_dir, config.data_dir)
     found = survey(config).check()
-    with _claimed(data), open_parts(config, data) as parts:
+    with _claimed(data, config_file), open_parts(config, data) as parts:
         return asyncio.run(Service(config_file, config, parts, data).run(found))
 
 
@@ -233,12 +233,15 @@ async def _repeat(chore: Callable[[], None], *, every_s: float) -> None:
 
 
 @contextmanager
-def _claimed(data: DataDir) -> Iterator[None]:
-    """Make the data directory ours: two daemons on one would undo each other's exports.  `Conflict` if it is taken."""
+def _claimed(data: DataDir, config_file: Path) -> Iterator[None]:
+    """Make the data directory ours: two daemons on one would undo each other's exports.  `Conflict` if it is taken.
+
+    Commands that work on the directory learn from the lock by which file it is served.
+    """
     try:
         for directory in (data.root, data.images, data.exports, data.run):
             directory.mkdir(parents=True, exist_ok=True)
-        lock = (data.run / "lock").open("w")
+        lock = data.lock.open("a", encoding="utf-8")  # what stands there is another's until we hold it
     except OSError as error:
         kind = NotPermitted if isinstance(error, PermissionError) else Unavailable
         raise kind(
@@ -252,6 +255,9 @@ def _claimed(data: DataDir) -> Iterator[None]:
             raise Conflict(
                 f"another netboot serves from {data.root}", hint="stop it first, or name another --data-dir"
             ) from error
+        lock.truncate(0)
+        lock.write(f"{config_file.absolute()}\n")
+        lock.flush()
         yield
 
 
