@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,18 +53,22 @@ class Cli:
         return ran
 
 
-def publish_image(data_dir: Path, image: str = "debian") -> Version:
-    """A published version with files that hold next to nothing."""
+def publish_image(
+    data_dir: Path, image: str = "debian", *, arch: str = "amd64", fill: Callable[[Path], None] | None = None
+) -> Version:
+    """A published version with files that hold next to nothing, or what `fill` puts into its folder."""
     store = ImageStore(data_dir / "images")
     with store.stage(image) as staging:
         for name in FILES.values():
             (staging.version / name).write_text(f"{name} of {staging.number}")
+        if fill is not None:
+            fill(staging.version)
         manifest = Manifest(
             image=image,
             number=staging.number,
             recipe=image,
             created_at=1000.0,
-            arch="amd64",
+            arch=arch,
             filesystem="ext4",
             kernel_version="6.1",
             kernel_args=("quiet",),
