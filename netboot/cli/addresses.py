@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 
 from netboot.cli.output import date
 from netboot.config import Config, Reservation
-from netboot.errors import Conflict, InvalidInput
+from netboot.errors import Conflict
 from netboot.model.client import Client
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
@@ -41,11 +41,7 @@ def check_free(
     Raises `Conflict`, and `InvalidInput` for one that no client can have.  That another client has it in its record
     is for the store to tell.
     """
-    if config.is_never_lent(address):
-        raise InvalidInput(
-            f"{address} cannot be reserved: it is a server's, the router's, or the network's own",
-            hint="choose another address",
-        )
+    config.check_lendable(address)
     for reservation in config.reservation:
         if reservation.address == address:
             raise Conflict(

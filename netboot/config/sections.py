@@ -295,11 +295,15 @@ class Config:
         """The reservations of the file in `subnet`."""
         return tuple(each for each in self.reservation if each.address in subnet.network)
 
-    def is_never_lent(self, address: IPv4Address) -> bool:
-        """Whether it is a server's, a router's, or a network's own."""
+    def check_lendable(self, address: IPv4Address) -> None:
+        """Refuse an address that no client can have, whatever its subnet."""
         subnet = self.subnet_of(address)
         servers = {each.address for each in self.interface}
-        return address in servers or (subnet is not None and address in subnet.never_lent)
+        if address in servers or (subnet is not None and address in subnet.never_lent):
+            raise InvalidInput(
+                f"{address} cannot be reserved: it is a server's, the router's, or the network's own",
+                hint="choose another address" + (f" of {subnet.network}" if subnet else ""),
+            )
 
     def _check_reservation(self, reservation: Reservation) -> None:
         address = reservation.address
@@ -309,11 +313,7 @@ class Config:
                 f"the reservation of {address} is in no [[subnet]]",
                 hint="correct its address, or add the subnet that holds it",
             )
-        if self.is_never_lent(address):
-            raise InvalidInput(
-                f"{address} cannot be reserved: it is a server's, the router's, or the network's own",
-                hint=f"choose another address of {subnet.network}",
-            )
+        self.check_lendable(address)
 
 
 def _check_lineage(name: str, profiles: Mapping[str, Profile]) -> None:
