@@ -20,6 +20,7 @@ from netboot.config import Config, load_config
 from netboot.config.paths import DataDir, templates_dir
 from netboot.daemon.attendance import Attendance
 from netboot.daemon.parts import Parts, open_parts
+from netboot.daemon.pauses import search_all, spare_pauses
 from netboot.daemon.places import Survey, survey
 from netboot.daemon.policies import served_networks, shadowed_reservations
 from netboot.daemon.site import Settings, Site
@@ -87,6 +88,7 @@ class Service:
                 await self._sites.open(found.places)
                 self._attendance.begin(found, self._sites.summaries())
                 self._ready(EventKind.SERVER_STARTED)
+                spare_pauses()
                 await self._serve()
             finally:
                 self._notifier.stopping()
@@ -198,6 +200,7 @@ class Service:
     def _prune(self) -> None:
         keep_s = self._settings.config.events.keep_days * _DAY_S
         self._parts.events.prune(time.time() - keep_s)
+        search_all()
 
     def _listen(self, handlers: ExitStack) -> None:
         """To signals, and to the kernel's news of interfaces."""
