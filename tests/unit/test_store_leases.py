@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -39,8 +38,8 @@ def test_leases_come_back_whole_and_by_address(leases: LeaseRepository, tmp_path
 
 def test_last_word_on_an_address_counts(leases: LeaseRepository) -> None:
     leases.commit([ONE])
-    released = dataclasses.replace(ONE, state=LeaseState.RELEASED)
-    taken_over = dataclasses.replace(ONE, mac=OTHER_MAC, client_id=None)
+    released = ONE._replace(state=LeaseState.RELEASED)
+    taken_over = ONE._replace(mac=OTHER_MAC, client_id=None)
     leases.commit([released, taken_over])
     assert leases.load() == (taken_over,)
 
@@ -60,7 +59,7 @@ def test_overtaken_lines_are_cleared_away_when_many_have_gathered(
     assert lines() == 6
     leases = LeaseRepository(engine)
     assert leases.load() == (ONE, TWO)
-    renewed = dataclasses.replace(ONE, expires_at=99999.0)
+    renewed = ONE._replace(expires_at=99999.0)
     leases.commit([renewed])
     leases.commit([renewed])
     assert lines() == 8
@@ -70,14 +69,14 @@ def test_overtaken_lines_are_cleared_away_when_many_have_gathered(
 
 
 def test_offers_are_not_written(leases: LeaseRepository) -> None:
-    leases.commit([dataclasses.replace(ONE, state=LeaseState.OFFERED), TWO])
+    leases.commit([ONE._replace(state=LeaseState.OFFERED), TWO])
     assert leases.load() == (TWO,)
     leases.commit([])
 
 
 def test_batch_is_written_whole_or_not_at_all(leases: LeaseRepository) -> None:
     # A float that the database refuses (NaN is stored as NULL, which the column forbids) breaks the batch.
-    broken = dataclasses.replace(TWO, expires_at=float("nan"))
+    broken = TWO._replace(expires_at=float("nan"))
     with pytest.raises(Exception, match="NOT NULL"):
         leases.commit([ONE, broken])
     assert leases.load() == ()
