@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address
+from socket import inet_ntoa
 from typing import Any
 
 from sqlalchemy import Engine, Row, delete, func, select
@@ -63,8 +64,8 @@ _CLEAR_AWAY = delete(lease_lines).where(
 
 def _row(lease: Lease) -> tuple[Any, ...]:
     """In the order of `_NAMES`."""
-    state, expires_at = lease.state.value, lease.expires_at
-    return str(lease.address), str(lease.mac), state, expires_at, lease.client_id, lease.hostname
+    address, mac = inet_ntoa(lease.address.packed), lease.mac.octets.hex(":")
+    return address, mac, lease.state._value_, lease.expires_at, lease.client_id, lease.hostname
 
 
 def _lease(row: Row[Any]) -> Lease:

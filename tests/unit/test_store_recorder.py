@@ -92,6 +92,20 @@ def test_record_does_not_wait_and_drops_are_counted(
     assert [words.split(" until")[0] for words in said] == ["events cannot be recorded", "events are recorded again"]
 
 
+@pytest.mark.parametrize(("longest_s", "capacity"), [(0.1, 60_000), (1000.0, 20)], ids=["late", "much"])
+def test_events_are_written_although_it_is_never_calm(
+    events: EventRepository, monkeypatch: pytest.MonkeyPatch, longest_s: float, capacity: int
+) -> None:
+    monkeypatch.setattr(module, "LONGEST_S", longest_s)
+    monkeypatch.setattr(module, "CALM_S", 0.1)
+    with EventRecorder(events, begins_boot, capacity=capacity) as recorder:
+        until = time.monotonic() + 10
+        while not events.last_id():
+            recorder.record(event(K.OFFERED))
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
 def test_order_of_each_thread_is_kept(events: EventRepository) -> None:
     def tell(mac: MacAddress) -> None:
         for number in range(300):
