@@ -13,6 +13,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT, Arrival
@@ -90,14 +91,7 @@ class Link:
                 except OSError as error:  # the link went down, or an ICMP error of an earlier reply came back
                     log.debug("%s: %s", self.interface, error)
                     break
-                yield Packet(
-                    payload,
-                    Arrival(
-                        source=(IPv4Address(source[0]), source[1]),
-                        destination=_asked_address(ancillary),
-                        port=port,
-                    ),
-                )
+                yield Packet(payload, _arrival(source, _asked_address(ancillary), port))
 
     def send(self, payload: bytes, to: Destination, *, source: IPv4Address, port: int) -> None:
         """Send from our `port` (67 or 4011).  Raises OSError when the kernel refuses.
@@ -113,8 +107,7 @@ class Link:
 
     def _send_udp(self, payload: bytes, to: Destination, source: IPv4Address, port: int) -> None:
         address = to.address if to.answers_arp else EVERYONE
-        info = [(socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(0, source.packed, bytes(4)))]
-        self._udp[port].sendmsg([payload], info, 0, (str(address), to.port))
+        self._udp[port].sendmsg((payload,), _sent_from(source.packed), 0, (socket.inet_ntoa(address.packed), to.port))
 
     def probe(self, address: IPv4Address) -> None:
         """Ask who uses `address`; the answer comes by `arp_claims`."""
@@ -180,11 +173,23 @@ def _open_packet(
     return sock
 
 
-def _asked_address(ancillary: list[tuple[int, int, bytes]]) -> IPv4Address:
+@lru_cache(maxsize=1024)
+def _arrival(source: tuple[str, int], asked: bytes, port: int) -> Arrival:
+    """Almost all packets come from the same few: a relay, or a client that has no address yet."""
+    return Arrival(source=(IPv4Address(source[0]), source[1]), destination=IPv4Address(asked), port=port)
+
+
+def _asked_address(ancillary: list[tuple[int, int, bytes]]) -> bytes:
     for level, kind, data in ancillary:
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(data) >= _PKTINFO.size:
-            return IPv4Address(_PKTINFO.unpack_from(data)[2])
-    return EVERYONE
+            return data[8:12]
+    return EVERYONE.packed
+
+
+@lru_cache(maxsize=64)
+def _sent_from(address: bytes) -> tuple[tuple[int, int, bytes]]:
+    """What has the kernel send from this address of ours."""
+    return ((socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(0, address, bytes(4))),)
 
 
 def _explained(error: OSError, interface: str, port: int) -> NetbootError:

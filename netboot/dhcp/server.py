@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 from netboot.dhcp import relay
@@ -207,7 +206,7 @@ class DhcpServer:
 
         def send() -> None:
             self._late.discard(timer)
-            self._send(link, [replace(reply, delay_s=0.0)])
+            self._send(link, [reply._replace(delay_s=0.0)])
 
         timer = asyncio.get_running_loop().call_later(reply.delay_s, send)
         self._late.add(timer)
