@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from netboot.errors import NetbootError
 from netboot.model.event import Event, EventKind
 from netboot.model.mac import MacAddress
+from netboot.store.calm import wait_until_calm
 from netboot.store.events import EventRepository
 
 BeginsBoot = Callable[[Sequence[Event], Event], bool]
@@ -34,9 +35,8 @@ BATCH = 500
 REMEMBERED_CLIENTS = 4096
 LONGEST_STORY = 256
 RETRY_S = 1.0
-# It is calm when nothing was told for a moment that nobody notices.  Whoever follows the events notices a second, and a
-# queue that is half full is no longer only a rush.
-CALM_S, LONGEST_S, FULL = 0.02, 1.0, 2
+# When so much of the queue is full, it is written whether it is calm or not.
+FULL = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,10 @@ class EventRecorder:
         """What to write next, at most `BATCH`; empty when all is told and we are to end."""
         with self._changed:
             if not self._gathered:
-                self._gather()
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                full = int(self._capacity * FULL)
+                wait_until_calm(self._changed, self._waiting, full=full, closing=lambda: self._closing)
+                self._gathered = len(self._waiting)
             batch = [self._waiting.popleft() for _ in range(min(BATCH, self._gathered))]
             self._gathered -= len(batch)
             if self._dropped:
@@ -111,17 +114,6 @@ class EventRecorder:
                 self._told += 1
                 self._dropped = 0
             return batch
-
-    def _gather(self) -> None:
-        """Wait until something is told, and then until it is calm, late or much."""
-        self._changed.wait_for(lambda: self._waiting or self._closing)
-        until, told = time.monotonic() + LONGEST_S, -1
-        while told != self._told and not self._closing:
-            told = self._told
-            self._changed.wait_for(lambda: self._closing, CALM_S)
-            if len(self._waiting) * FULL >= self._capacity or time.monotonic() >= until:
-                break
-        self._gathered = len(self._waiting)
 
     def _write(self, batch: list[Event]) -> bool:
         """Whether the batch is settled; tried until it is, and once more when we are to end."""

@@ -13,7 +13,7 @@ import pytest
 from netboot.boot.progress import begins_boot
 from netboot.model.event import Event, EventKind
 from netboot.model.mac import MacAddress
-from netboot.store import EventRecorder, EventRepository, installation_secret, open_database
+from netboot.store import EventRecorder, EventRepository, calm, installation_secret, open_database
 from netboot.store import recorder as module
 from tests.kit import MAC, OTHER_MAC
 
@@ -96,8 +96,8 @@ def test_record_does_not_wait_and_drops_are_counted(
 def test_events_are_written_although_it_is_never_calm(
     events: EventRepository, monkeypatch: pytest.MonkeyPatch, longest_s: float, capacity: int
 ) -> None:
-    monkeypatch.setattr(module, "LONGEST_S", longest_s)
-    monkeypatch.setattr(module, "CALM_S", 0.1)
+    monkeypatch.setattr(calm, "LONGEST_S", longest_s)
+    monkeypatch.setattr(calm, "CALM_S", 0.1)
     with EventRecorder(events, begins_boot, capacity=capacity) as recorder:
         until = time.monotonic() + 10
         while not events.last_id():
