@@ -11,7 +11,7 @@ import errno
 import logging
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from functools import lru_cache
 from ipaddress import IPv4Address
@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _IP_PKTINFO = 8
 _PKTINFO = struct.Struct("@I4s4s")
+_UDP_SEGMENT = 103  # of linux/udp.h
+_SIZE = struct.Struct("@H")
+_NO_OFFLOAD = {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 _ETH_P_IP, _ETH_P_ARP = 0x0800, 0x0806
 _EVERY_STATION = b"\xff" * 6
 # No DHCP message is longer than one packet; what is cut off here would not have been read.
@@ -60,6 +63,7 @@ class Link:
             self._undo = undo.pop_all()
         for raw in filter(None, (self._ip, self._arp, self._replies)):
             self._undo.enter_context(raw)
+        self._offloads = True
         self._bound = {port: int(sock.getsockname()[1]) for port, sock in self._udp.items()}
         if self._ip is None:
             log.warning("%s: no CAP_NET_RAW, so replies are broadcast and addresses are not probed", interface)
@@ -93,21 +97,33 @@ class Link:
                     break
                 yield Packet(payload, _arrival(source, _asked_address(ancillary), port))
 
-    def send(self, payload: bytes, to: Destination, *, source: IPv4Address, port: int) -> None:
-        """Send from our `port` (67 or 4011).  Raises OSError when the kernel refuses.
+    def send(self, payloads: Sequence[bytes], to: Destination, *, source: IPv4Address, port: int) -> None:
+        """Send replies of one length to one place from our `port` (67 or 4011).  Raises OSError if the kernel refuses.
 
         Broadcasts go raw as well, so that they never queue behind packets that wait for ARP.
         """
         hardware = to.hardware.octets if to.hardware else _EVERY_STATION if to.address == EVERYONE else None
         if self._ip is None or hardware is None:
-            self._send_udp(payload, to, source, port)
+            self._send_udp(payloads, to, source, port)
             return
-        packet = udp_packet(payload, (source, self._bound[port]), (to.address, to.port))
-        self._ip.sendto(packet, (self.interface, _ETH_P_IP, 0, 0, hardware))
+        for payload in payloads:
+            packet = udp_packet(payload, (source, self._bound[port]), (to.address, to.port))
+            self._ip.sendto(packet, (self.interface, _ETH_P_IP, 0, 0, hardware))
 
-    def _send_udp(self, payload: bytes, to: Destination, source: IPv4Address, port: int) -> None:
-        address = to.address if to.answers_arp else EVERYONE
-        self._udp[port].sendmsg((payload,), _sent_from(source.packed), 0, (socket.inet_ntoa(address.packed), to.port))
+    def _send_udp(self, payloads: Sequence[bytes], to: Destination, source: IPv4Address, port: int) -> None:
+        address = socket.inet_ntoa((to.address if to.answers_arp else EVERYONE).packed), to.port
+        info, send = _sent_from(source.packed), self._udp[port].sendmsg
+        if len(payloads) > 1 and self._offloads:
+            try:
+                send(payloads, (*info, (socket.IPPROTO_UDP, _UDP_SEGMENT, _SIZE.pack(len(payloads[0])))), 0, address)
+            except OSError as error:
+                if error.errno not in _NO_OFFLOAD:
+                    raise
+                self._offloads = False  # this interface or kernel does not cut up what it gets in one piece
+            else:
+                return
+        for payload in payloads:
+            send((payload,), info, 0, address)
 
     def probe(self, address: IPv4Address) -> None:
         """Ask who uses `address`; the answer comes by `arp_claims`."""
