@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, insert
+
+from netboot.store.database import writing
+from netboot.store.sqlite import bare_transaction
 
 
 def insert_rows(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
@@ -18,9 +22,23 @@ def insert_rows(connection: Connection, table: Table, names: Sequence[str], rows
     if connection.dialect.name != "sqlite":
         connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
         return
+    connection.exec_driver_sql(_insert(table.name, tuple(names)), list(rows))
+
+
+def commit_rows(engine: Engine, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """The same in a transaction of its own, durable on return."""
+    if engine.dialect.name != "sqlite":
+        with writing(engine) as ours:
+            insert_rows(ours, table, names, rows)
+        return
+    with bare_transaction(engine) as connection:
+        connection.executemany(_insert(table.name, tuple(names)), rows)
+
+
+@lru_cache
+def _insert(table: str, names: tuple[str, ...]) -> str:
     places = ", ".join("?" * len(names))
-    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # names of our schema
-    connection.exec_driver_sql(statement, list(rows))
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # names of our schema
 
 
 def json_for(engine: Engine) -> Callable[[dict[str, Any]], Any]:

@@ -91,3 +91,23 @@ def test_locked_database_is_an_error_and_not_a_success(tmp_path: Path, monkeypat
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable):
             leases.commit([ONE])
+
+
+def test_a_lease_is_not_taken_for_durable_in_a_file_that_was_removed(leases: LeaseRepository, tmp_path: Path) -> None:
+    leases.commit([ONE])
+    (tmp_path / "netboot.db").unlink()
+    with pytest.raises(Unavailable, match="removed"):
+        leases.commit([TWO])
+
+
+def test_leases_stay_written_when_overtaken_lines_cannot_be_cleared_away(
+    leases: LeaseRepository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(engine: object) -> None:
+        raise Unavailable("there is no space left", hint="make some")
+
+    monkeypatch.setattr("netboot.store.leases.OVERTAKEN_MAX", 2)
+    monkeypatch.setattr("netboot.store.leases.writing", refuse)
+    leases.commit([ONE, TWO])
+    assert leases.load() == (ONE, TWO)
+    assert "cannot be cleared away" in caplog.text
