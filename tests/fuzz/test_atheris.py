@@ -15,7 +15,13 @@ from tests.fuzz.targets import TARGETS
 
 __all__ = ["captures"]
 
-RUNS = {"dhcp-message": 60_000, "dhcp-exchange": 60_000, "tftp-packet": 60_000, "tftp-name": 60_000}
+RUNS = {
+    "dhcp-message": 60_000,
+    "dhcp-exchange": 60_000,
+    "tftp-packet": 60_000,
+    "tftp-name": 60_000,
+    "http-request": 20_000,
+}
 
 
 def run(function: str, target: str, folder: Path, runs: int) -> subprocess.CompletedProcess[str]:
