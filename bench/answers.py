@@ -23,6 +23,7 @@ from bench.servers import make_files, netboot_config, publish
 from netboot.boot.choose import BootPolicy
 from netboot.boot.loaderfiles import LoaderFiles
 from netboot.config import parse_config
+from netboot.daemon.pauses import spare_pauses
 from netboot.daemon.places import Place
 from netboot.daemon.policies import dhcp_policies
 from netboot.dhcp.batch import Batch, take
@@ -118,6 +119,7 @@ def measure(
 ) -> Meter:
     meter = Meter(machines, profile)
     with daemon(stencils=stencils) as served:
+        spare_pauses()
         if served.stencils is not None:
             served.stencils.refresh(served.policies, NOW)
 

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +58,11 @@ class Cli:
         return ran
 
 
-def publish_image(data_dir: Path, image: str = "debian") -> Version:
-    """A published version with files that hold next to nothing."""
-    return publish_whole(ImageStore(data_dir / "images"), image)
+def publish_image(
+    data_dir: Path, image: str = "debian", *, arch: str = "amd64", fill: Callable[[Path], None] | None = None
+) -> Version:
+    """A published version with files that hold next to nothing, or what `fill` puts into its folder."""
+    return publish_whole(ImageStore(data_dir / "images"), image, fill=fill, arch=arch)
 
 
 def tell(data_dir: Path, *events: tuple[EventKind, float, dict[str, Detail]], mac: MacAddress | None = MAC) -> None:

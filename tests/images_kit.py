@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,14 @@ def write_boot_files(folder: Path, text: str) -> None:
 
 
 def publish_whole(
-    store: ImageStore, image: str = "debian", blocks: Mapping[int, bytes] | Path | None = None, **changes: Any
+    store: ImageStore,
+    image: str = "debian",
+    blocks: Mapping[int, bytes] | Path | None = None,
+    *,
+    fill: Callable[[Path], None] | None = None,
+    **changes: Any,
 ) -> Version:
-    """The next version, stored whole: of these blocks, or of a file system in a file."""
+    """The next version, stored whole: of these blocks, or of a file system in a file; `fill` may change its files."""
     with store.stage(image) as staging:
         label = f"{image}:{staging.number}"
         write_boot_files(staging.version, label)
@@ -78,6 +83,8 @@ def publish_whole(
             shutil.copyfile(blocks, staging.version / FILES["root"])
         else:
             write_root(staging.version / FILES["root"], blocks or {0: block(label), 7: block("same")})
+        if fill is not None:
+            fill(staging.version)
         files = measure_whole(staging.version, image, staging.number)
         return store.publish(staging, manifest_for(staging, files, **changes))
 

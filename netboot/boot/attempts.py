@@ -8,8 +8,10 @@ that another server's offer won; that port 4011 was answered and the file then n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
+from typing import NamedTuple
 
 from netboot.config import DhcpMode
 from netboot.model.event import Event, EventKind
@@ -51,8 +53,7 @@ class Offer:
     strategy: Strategy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class Sighting(NamedTuple):
     sight: Sight
     mac: MacAddress
     at: float
@@ -69,8 +70,7 @@ class Finding:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """How far one machine came since it was first offered `offer`; `judged` once that was held against it.
 
     `paired` is the number of our offers when another server was first seen to offer it an address.
@@ -141,11 +141,11 @@ def follow(attempt: Attempt | None, seen: Sighting) -> tuple[Attempt | None, Fin
         case Sight.FETCHED:
             return None, _finding(attempt, worked=True, reason="it fetched its loader")
         case Sight.ADDRESS_ELSEWHERE:
-            return (attempt if attempt.paired else replace(attempt, paired=attempt.offers)), None
+            return (attempt if attempt.paired else attempt._replace(paired=attempt.offers)), None
         case Sight.TAKEN | Sight.TAKEN_ELSEWHERE:
             return _taken(attempt, seen), None
         case Sight.ASKED:
-            asked = replace(attempt, asked=attempt.asked + 1)
+            asked = attempt._replace(asked=attempt.asked + 1)
             return _judged(asked, "it asked port 4011 again and again" if asked.asked >= _ASKED else "")
         case Sight.MOVED_ON:
             gone = attempt.taken_at is not None and seen.at - attempt.taken_at >= _SOON_S
@@ -170,9 +170,9 @@ def _offered(attempt: Attempt | None, seen: Sighting) -> tuple[Attempt | None, F
         return fresh, None
     if attempt.taken_at is not None:
         if seen.at - attempt.taken_at < _SOON_S and attempt.takes < 2:
-            return replace(fresh, takes=attempt.takes), None
+            return fresh._replace(takes=attempt.takes), None
         return fresh, _judged(attempt, _silence(attempt))[1]
-    again = replace(attempt, offers=attempt.offers + 1)
+    again = attempt._replace(offers=attempt.offers + 1)
     if again.offers < _OFFERS or seen.at - again.begun_at < _OFFERS_SPAN_S:
         return again, None
     if seen.offer.mode is DhcpMode.PROXY and (again.paired is None or again.offers - again.paired < _OFFERS - 1):
@@ -186,7 +186,7 @@ def _taken(attempt: Attempt, seen: Sighting) -> Attempt | None:
         return None
     if attempt.taken_at is not None:
         return attempt
-    return replace(attempt, takes=attempt.takes + 1, taken_at=seen.at)
+    return attempt._replace(takes=attempt.takes + 1, taken_at=seen.at)
 
 
 def _silence(attempt: Attempt) -> str:
@@ -202,7 +202,7 @@ def _judged(attempt: Attempt, reason: str) -> tuple[Attempt | None, Finding | No
     """Hold a failure against the strategy, once.  The attempt goes on: a slow machine may prove us wrong."""
     if attempt.judged or not reason:
         return attempt, None
-    return replace(attempt, judged=True), _finding(attempt, worked=False, reason=reason)
+    return attempt._replace(judged=True), _finding(attempt, worked=False, reason=reason)
 
 
 def _finding(attempt: Attempt, *, worked: bool, reason: str) -> Finding:
@@ -214,8 +214,11 @@ def _offer_of(event: Event) -> Offer | None:
     said = event.details
     if "fingerprint" not in said or "pinned" in said:
         return None
-    return Offer(
-        mode=DhcpMode.OWN if "address" in said else DhcpMode.PROXY,
-        fingerprint=Fingerprint.parse(str(said["fingerprint"])),
-        strategy=Strategy(str(said["strategy"])),
-    )
+    mode = DhcpMode.OWN if "address" in said else DhcpMode.PROXY
+    return _offer(mode, str(said["fingerprint"]), str(said["strategy"]))
+
+
+@lru_cache(maxsize=256)
+def _offer(mode: DhcpMode, fingerprint: str, strategy: str) -> Offer:
+    """Machines of one make are offered the same."""
+    return Offer(mode=mode, fingerprint=Fingerprint.parse(fingerprint), strategy=Strategy(strategy))

@@ -78,6 +78,9 @@ _TEMPLATES: dict[type[BootTarget], str] = {
     DeniedTarget: "denied",
 }
 
+# What templates are given: frozen fields and nothing that could be called.
+_OUR_VALUES = frozenset((Entry, *_TEMPLATES))
+
 _IMAGES_ALONE = (ScriptKind.PI_CONFIG, ScriptKind.PI_CMDLINE)
 
 
@@ -147,8 +150,17 @@ def _entry(target: ImageTarget, context: ScriptContext) -> Entry:
     )
 
 
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja2's, which takes a fifth of a render to find that our own values have nothing to hide."""
+
+    def is_safe_attribute(self, obj: object, attr: str, value: object) -> bool:
+        if type(obj) in _OUR_VALUES and not attr.startswith("_"):
+            return True
+        return super().is_safe_attribute(obj, attr, value)
+
+
 def _compile(loader: BaseLoader, language: Language, name: str) -> Template:
-    environment = ImmutableSandboxedEnvironment(
+    environment = _Sandbox(
         loader=loader,
         undefined=StrictUndefined,
         autoescape=False,  # `finalize` quotes for the loader's language; HTML's rules are of no use here
@@ -156,13 +168,16 @@ def _compile(loader: BaseLoader, language: Language, name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,  # else each include asks the disk, at every render, whether it has changed
     )
     environment.filters = {
         "text": lambda value: Quoted(language.text(str(value))),
         "words": lambda values: _words(values, language),
     }
     try:
-        return environment.get_template(name)
+        template = environment.get_template(name)
+        template.globals = dict(template.globals)  # a chain of two, which would be copied name by name at every render
+        return template
     except (TemplateError, OSError, UnicodeDecodeError) as error:
         line = getattr(error, "lineno", None)
         where = f", line {line}" if line else ""

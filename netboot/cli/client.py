@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from netboot.boot.loaderfiles import loader_files
+from netboot.cli.addresses import check_free
 from netboot.cli.edits import command_for, edits_of
 from netboot.cli.explain import explain_client, explanation_shape
 from netboot.cli.output import date, print_json, print_table, printable
@@ -17,20 +20,21 @@ from netboot.cli.place import (
     ConfigOption,
     DataDirOption,
     JsonOption,
+    Place,
     complete_image,
     place_of,
 )
 from netboot.cli.shapes import client_shape, standing_shape, telling_shape
 from netboot.cli.standing import Standing, standings
 from netboot.cli.stories import Stories
-from netboot.cli.telling import telling_of_client
+from netboot.cli.telling import telling_of
 from netboot.config import Config, load_config
 from netboot.errors import InvalidInput
 from netboot.model.boot import Outcome
 from netboot.model.client import Client
 from netboot.model.mac import MacAddress
 from netboot.model.names import parse_client_name
-from netboot.store import ClientRepository
+from netboot.store import ClientRepository, Engine, LeaseRepository
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Name clients and assign images to them.")
 
@@ -75,6 +79,16 @@ StrategyOption = Annotated[
         " pi or pi-late.",
     ),
 ]
+ServedConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        readable=False,
+        help="The daemon's configuration file, for what it says of --address; by default that of the daemon that serves"
+        " from the data directory.",
+    ),
+]
 ShellOption = Annotated[
     bool | None,
     typer.Option("--shell/--no-shell", help="Whether its console offers a root shell when its root fails."),
@@ -93,13 +107,15 @@ def add(
     kernel_arg: KernelArgOption = None,
     strategy: StrategyOption = None,
     shell: ShellOption = None,
+    config: ServedConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
 ) -> None:
     """Add a client.
 
     The daemon knows it at once; it need not be told.  Without an image the client is known but boots nothing until
-    `netboot client set NAME --image IMAGE`.
+    `netboot client set NAME --image IMAGE`.  An address may not be reserved in the daemon's configuration, nor lent to
+    another machine.
 
     \b
     Examples:
@@ -109,7 +125,7 @@ def add(
 
     \b
     Exit codes: 0 added; 2 a value is wrong; 3 there is no such image;
-    4 the MAC address, name or address belongs to another client.  When it fails, nothing is changed.
+    4 the MAC address, name or address is another's.  When it fails, nothing is changed.
     """
     place = place_of(ctx, data_dir)
     blank = Client(mac=MacAddress.parse(mac), name=parse_client_name(name), created_at=round(time.time(), 3))
@@ -125,6 +141,7 @@ def add(
     )
     client = dataclasses.replace(blank, **wanted)
     with place.database(create=True) as engine:
+        _check_address(client.address, {client.mac}, engine, place, config)
         ClientRepository(engine).add(client)
     if json_:
         print_json(client_shape(client))
@@ -180,7 +197,7 @@ def show(ctx: typer.Context, client: ClientArgument, data_dir: DataDirOption = N
     """
     with place_of(ctx, data_dir).database() as engine:
         found = ClientRepository(engine).get(client)
-        telling = telling_of_client(found, engine)
+        telling = telling_of(found.mac, found, engine)
     shape = client_shape(found)
     if json_:
         print_json({**shape, "told": telling_shape(telling) if telling else None})
@@ -211,6 +228,7 @@ def set_client(
     no_kernel_args: Annotated[bool, typer.Option("--no-kernel-args", help="Take all its kernel words away.")] = False,
     strategy: StrategyOption = None,
     shell: ShellOption = None,
+    config: ServedConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -254,6 +272,7 @@ def set_client(
     with place.database() as engine:
         repository = ClientRepository(engine)
         old = repository.get(client)
+        _check_address(edits.get("address"), {old.mac, edits.get("mac", old.mac)}, engine, place, config)
         new = repository.change(client, lambda current: dataclasses.replace(current, **edits))
     if json_:
         print_json(client_shape(new))
@@ -331,6 +350,14 @@ def _stands(standing: Standing) -> tuple[object, ...]:
         runs = f"{runs} ({standing.outcome})"
     reboot = {True: "changes it", False: "the same", None: None}[standing.reboot_changes]
     return runs, standing.next, reboot
+
+
+def _check_address(
+    address: IPv4Address | None, whose: set[MacAddress], engine: Engine, place: Place, config: Path | None
+) -> None:
+    """Refuse an address that somebody else has, or is to have, than these MAC addresses."""
+    if address is not None:
+        check_free(address, whose, LeaseRepository(engine).load(), place.config(config), now=time.time())
 
 
 def _boots(client: Client) -> str:

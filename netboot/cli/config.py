@@ -103,7 +103,10 @@ def _assignments(shape: Shape) -> Iterator[str]:
 
 
 def _toml(value: Any) -> str:
-    """The value in TOML: JSON's strings, numbers, booleans and lists are TOML's as well, its tables are not."""
+    """The value in TOML: JSON's strings, numbers, booleans and lists are TOML's as well, its tables are not.
+
+    But for one character, U+007F, which JSON leaves as it is and TOML does not allow.
+    """
     if isinstance(value, dict):
         return "{" + ", ".join(f" {json.dumps(key)} = {_toml(each)}" for key, each in value.items()) + " }"
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

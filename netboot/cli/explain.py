@@ -19,6 +19,7 @@ from netboot.boot.loaders import loader_name
 from netboot.cli.addresses import address_sources
 from netboot.cli.shapes import Shape, plain
 from netboot.cli.stories import Stories
+from netboot.cli.telling import ClientTelling, telling_of
 from netboot.config import Config
 from netboot.images.store import ImageStore
 from netboot.model.client import Client
@@ -74,6 +75,7 @@ def explain_client(
         *_record_rows(mac, client, config),
         *(Row("address", address, source) for address, source in address_sources(mac, client, leases, config)),
         Row("arch", arch_name(arch), seen),
+        _strategy_row(client, telling_of(mac, client, engine)),
     )
     return Explanation(
         whose=f"client {client.name} ({mac})" if client else f"unknown client {mac}",
@@ -124,6 +126,17 @@ def _record_rows(mac: MacAddress, client: Client | None, config: Config) -> Iter
     yield Row("image", client.image, CLIENT)
     if client.profiles:
         yield Row("profiles", client.profiles, CLIENT)
+
+
+def _strategy_row(client: Client | None, telling: ClientTelling | None) -> Row:
+    """How its firmware is told what to boot."""
+    if client is not None and client.strategy is not None:
+        return Row("strategy", client.strategy, CLIENT)
+    if telling is None:
+        return Row("strategy", None, "its firmware, which has not asked yet or knows one way alone")
+    if telling.lesson is None:
+        return Row("strategy", telling.strategy, DEFAULT)
+    return Row("strategy", telling.strategy, f"its make {telling.fingerprint}: {telling.reason}")
 
 
 def _image_rows(

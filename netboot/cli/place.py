@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from netboot.config import Config, load_config
 from netboot.config.paths import DATA_DIR_VARIABLE, DEFAULT_DATA_DIR, DataDir, recipes_dir
 from netboot.errors import NetbootError
 from netboot.images.recipe import recipe_names
@@ -49,6 +50,20 @@ class Place:
     @property
     def images(self) -> ImageStore:
         return ImageStore(self.data.images)
+
+    def config(self, named: Path | None) -> Config:
+        """The configuration of the named file, else of the daemon that serves from here or did last, else none.
+
+        Raises as `load_config` does.
+        """
+        file = named or self._served_by()
+        return load_config(file) if file else Config()
+
+    def _served_by(self) -> Path | None:
+        with suppress(OSError):
+            file = Path(self.data.lock.read_text(encoding="utf-8").rstrip("\n"))
+            return file if file.is_file() else None
+        return None
 
 
 def place_of(ctx: typer.Context, data_dir: Path | None) -> Place:

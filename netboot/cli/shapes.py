@@ -26,6 +26,7 @@ from netboot.model.event import Event
 from netboot.model.image import Artefact, DeltaFile, Root, Version
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
+from netboot.model.networks import Route
 
 Shape = dict[str, Any]
 
@@ -262,7 +263,7 @@ def plain(value: Any) -> Any:
         return f"{value[0]}-{value[-1]}"
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list) and not isinstance(value, Route):
         return [plain(each) for each in value]
     return str(value)
 

@@ -1,4 +1,4 @@
-"""How a client's firmware is told what to boot, and why so: for `netboot client show`.
+"""How a client's firmware is told what to boot, and why so: for `netboot client show` and `explain`.
 
 What make of firmware it is stands in the last offer that the daemon made to it; what that make taught stands in the
 database.  The choice between them is made by the very function that the daemon asks.
@@ -13,6 +13,7 @@ from netboot.boot.strategies import choose_strategy
 from netboot.config import DhcpMode
 from netboot.model.client import Client
 from netboot.model.event import EventKind
+from netboot.model.mac import MacAddress
 from netboot.model.strategy import Fingerprint, Lesson, Strategy
 from netboot.store import Engine, EventRepository, StrategyRepository
 from netboot.store.events import EventFilter
@@ -32,9 +33,9 @@ class ClientTelling:
     lesson: Lesson | None
 
 
-def telling_of_client(client: Client, engine: Engine) -> ClientTelling | None:
-    """None for a client whose firmware we have made no offer to, or that there is one way alone for."""
-    offers = EventFilter(mac=client.mac, kinds=frozenset({EventKind.OFFERED}))
+def telling_of(mac: MacAddress, client: Client | None, engine: Engine) -> ClientTelling | None:
+    """None for a machine whose firmware we have made no offer to, or that there is one way alone for."""
+    offers = EventFilter(mac=mac, kinds=frozenset({EventKind.OFFERED}))
     for event in reversed(EventRepository(engine).newest(_LOOKED_AT, only=offers)):
         if "fingerprint" not in event.details:
             continue
@@ -52,8 +53,8 @@ def telling_of_client(client: Client, engine: Engine) -> ClientTelling | None:
     return None
 
 
-def _reason(client: Client, lesson: Lesson | None) -> str:
-    if client.strategy is not None:
+def _reason(client: Client | None, lesson: Lesson | None) -> str:
+    if client is not None and client.strategy is not None:
         return "an admin chose it for this client"
     if lesson is None:
         return f"{FIRST} for such firmware"

@@ -63,6 +63,11 @@ class DataDir:
         return self.root / "run"
 
     @property
+    def lock(self) -> Path:
+        """Held by the daemon that serves from here; in it stands the configuration file that it was started with."""
+        return self.run / "lock"
+
+    @property
     def lab(self) -> Path:
         return self.root / "lab"
 

@@ -21,6 +21,7 @@ from netboot.errors import InvalidInput
 from netboot.model.lease import Pool
 from netboot.model.loader import NO_LOADERS, Loader, LoadersByArch
 from netboot.model.names import VersionRef
+from netboot.model.networks import Route
 
 
 class DhcpMode(StrEnum):
@@ -109,7 +110,7 @@ class Subnet:
     router: IPv4Address | None = setting(None, values.address, "The default gateway that clients are told.")
     dns: tuple[IPv4Address, ...] = setting((), values.many(values.address), "The name servers that clients are told.")
     domain: str | None = setting(None, values.domain, "The DNS domain that clients are told.")
-    routes: tuple[tuple[IPv4Network, IPv4Address], ...] = setting(
+    routes: tuple[Route, ...] = setting(
         (), values.many(values.route), 'Further routes that clients are told, as "10.20.0.0/16 via 10.9.0.254".'
     )
     lease_time_s: int = setting(
@@ -125,8 +126,11 @@ class Subnet:
         values.boolean,
         "Whether a client that asks for it gets its lease in two packets; its address is not probed.",
     )
-    # The router's, the name servers' and the network's own addresses.
-    never_lent: frozenset[IPv4Address | None] = field(init=False, repr=False, compare=False)
+    # The addresses of the network and of its pools, and the router's, the name servers' and the network's own, as whole
+    # numbers: every packet asks, and addresses compare and hash in Python.
+    numbers: range = field(init=False, repr=False, compare=False)
+    lent: tuple[range, ...] = field(init=False, repr=False, compare=False)
+    never_lent: frozenset[int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for pool in self.pool:
@@ -141,12 +145,20 @@ class Subnet:
             raise InvalidInput(f"dns lists {len(self.dns)} servers; one DHCP option holds {_MOST_ADDRESSES}")
         if len(self.routes) > _MOST_ROUTES:
             raise InvalidInput(f"routes lists {len(self.routes)}; one DHCP option holds {_MOST_ROUTES} in any case")
-        never = frozenset((self.network[0], self.network[-1], self.router, *self.dns))
-        object.__setattr__(self, "never_lent", never)  # a frozen value may complete itself here alone
+        first, last = int(self.network[0]), int(self.network[-1])
+        never = (first, last, *map(int, filter(None, (self.router, *self.dns))))
+        # A frozen value may complete itself here alone.
+        object.__setattr__(self, "numbers", range(first, last + 1))
+        object.__setattr__(self, "lent", tuple(pool.numbers for pool in self.pool))
+        object.__setattr__(self, "never_lent", frozenset(never))
 
     def lends(self, address: IPv4Address) -> bool:
         """Whether one of the pools holds `address`."""
-        return any(address in pool for pool in self.pool)
+        number = int(address)
+        for numbers in self.lent:  # noqa: SIM110  # a generator takes three times as long
+            if number in numbers:
+                return True
+        return False
 
     def __hash__(self) -> int:
         return hash(self.network)  # enough to tell subnets apart, and asked for with every packet
@@ -309,6 +321,16 @@ class Config:
         """The reservations of the file in `subnet`."""
         return tuple(each for each in self.reservation if each.address in subnet.network)
 
+    def check_lendable(self, address: IPv4Address) -> None:
+        """Refuse an address that no client can have, whatever its subnet."""
+        subnet = self.subnet_of(address)
+        servers = {each.address for each in self.interface}
+        if address in servers or (subnet is not None and int(address) in subnet.never_lent):
+            raise InvalidInput(
+                f"{address} cannot be reserved: it is a server's, the router's, or the network's own",
+                hint="choose another address" + (f" of {subnet.network}" if subnet else ""),
+            )
+
     def _check_reservation(self, reservation: Reservation) -> None:
         address = reservation.address
         subnet = self.subnet_of(address)
@@ -317,12 +339,7 @@ class Config:
                 f"the reservation of {address} is in no [[subnet]]",
                 hint="correct its address, or add the subnet that holds it",
             )
-        servers = {each.address for each in self.interface}
-        if address in servers or address in subnet.never_lent:
-            raise InvalidInput(
-                f"{address} cannot be reserved: it is a server's, the router's, or the network's own",
-                hint=f"choose another address of {subnet.network}",
-            )
+        self.check_lendable(address)
 
 
 def _check_lineage(name: str, profiles: Mapping[str, Profile]) -> None:

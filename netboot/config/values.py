@@ -17,6 +17,7 @@ from netboot.errors import InvalidInput
 from netboot.model.lease import Pool
 from netboot.model.loader import Loader, LoadersByArch, parse_loader
 from netboot.model.names import parse_profile_name
+from netboot.model.networks import Route
 from netboot.model.request import Arch, arch_key
 
 Reader = Callable[[Any], Any]
@@ -134,12 +135,11 @@ def pool(value: Any) -> Pool:
     return found
 
 
-def route(value: Any) -> tuple[IPv4Network, IPv4Address]:
-    """A destination and the gateway that leads there."""
+def route(value: Any) -> Route:
     destination, via, gateway = text(value).partition(" via ")
     if not via:
         raise InvalidInput("must be a network and its gateway, as 10.20.0.0/16 via 10.9.0.254")
-    return network(destination.strip()), address(gateway.strip())
+    return Route(network(destination.strip()), address(gateway.strip()))
 
 
 def interface_name(value: Any) -> str:

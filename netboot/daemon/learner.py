@@ -21,14 +21,16 @@ from netboot.model.event import Detail, Event, EventKind
 from netboot.model.mac import MacAddress
 from netboot.model.strategy import Lesson, Strategy
 from netboot.store import StrategyRepository
+from netboot.store.calm import wait_until_calm
 from netboot.store.strategies import Make
 
 log = logging.getLogger(__name__)
 
 # Machines that are on their way at once, sightings that wait, makes that are remembered.
-ATTEMPTS_MAX, WAITING_MAX, LESSONS_MAX = 4096, 8192, 1024
-# How often time alone is looked at, while machines are on their way; and what comes within a moment is taken together.
-_LOOK_S, _GATHER_S = 1.0, 0.1
+ATTEMPTS_MAX, WAITING_MAX, LESSONS_MAX = 4096, 32_768, 1024
+# How often time alone is looked at, while machines are on their way.
+_LOOK_S = 1.0
+_MANY = WAITING_MAX // 2
 # That a strategy goes on to work is written so seldom; it is news once.
 _REFRESH_S = 86400.0
 
@@ -102,7 +104,7 @@ class Learner:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing, _LOOK_S if self._attempts else None)
-                self._changed.wait_for(lambda: self._closing, _GATHER_S)
+                wait_until_calm(self._changed, self._waiting, full=_MANY, closing=lambda: self._closing)
                 seen, closing = list(self._waiting), self._closing
                 self._waiting.clear()
             try:

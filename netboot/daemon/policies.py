@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
+from typing import Any
 
 from netboot.boot.choose import BootPolicy
 from netboot.config import Config, DhcpMode, Subnet
@@ -29,6 +30,11 @@ class Reservations(Mapping[IPv4Address, MacAddress]):
         if client is None:
             raise KeyError(address)
         return client.mac
+
+    def get(self, address: IPv4Address, default: Any = None) -> Any:
+        """As ever, without an error that is raised and caught for almost every address."""
+        client = self._clients.reserved(address)
+        return default if client is None else client.mac
 
     def __iter__(self) -> Iterator[IPv4Address]:
         return (each.address for each in self._clients.list() if each.address)

@@ -20,6 +20,7 @@ from netboot.config import Config, load_config
 from netboot.config.paths import DataDir, templates_dir
 from netboot.daemon.attendance import Attendance
 from netboot.daemon.parts import Parts, open_parts
+from netboot.daemon.pauses import search_all, spare_pauses
 from netboot.daemon.places import Survey, survey
 from netboot.daemon.policies import served_networks, shadowed_reservations
 from netboot.daemon.site import Settings, Site
@@ -51,7 +52,7 @@ def serve(config_file: Path, *, data_dir: Path | None = None) -> int:
     config = load_config(config_file)
     data = DataDir.find(data_dir, config.data_dir)
     found = survey(config).check()
-    with _claimed(data), open_parts(config, data) as parts:
+    with _claimed(data, config_file), open_parts(config, data) as parts:
         return asyncio.run(Service(config_file, config, parts, data).run(found))
 
 
@@ -87,6 +88,7 @@ class Service:
                 await self._sites.open(found.places)
                 self._attendance.begin(found, self._sites.summaries())
                 self._ready(EventKind.SERVER_STARTED)
+                spare_pauses()
                 await self._serve()
             finally:
                 self._notifier.stopping()
@@ -198,6 +200,7 @@ class Service:
     def _prune(self) -> None:
         keep_s = self._settings.config.events.keep_days * _DAY_S
         self._parts.events.prune(time.time() - keep_s)
+        search_all()
 
     def _listen(self, handlers: ExitStack) -> None:
         """To signals, and to the kernel's news of interfaces."""
@@ -233,12 +236,15 @@ async def _repeat(chore: Callable[[], None], *, every_s: float) -> None:
 
 
 @contextmanager
-def _claimed(data: DataDir) -> Iterator[None]:
-    """Make the data directory ours: two daemons on one would undo each other's exports.  `Conflict` if it is taken."""
+def _claimed(data: DataDir, config_file: Path) -> Iterator[None]:
+    """Make the data directory ours: two daemons on one would undo each other's exports.  `Conflict` if it is taken.
+
+    Commands that work on the directory learn from the lock by which file it is served.
+    """
     try:
         for directory in (data.root, data.images, data.exports, data.run):
             directory.mkdir(parents=True, exist_ok=True)
-        lock = (data.run / "lock").open("w")
+        lock = data.lock.open("a", encoding="utf-8")  # what stands there is another's until we hold it
     except OSError as error:
         kind = NotPermitted if isinstance(error, PermissionError) else Unavailable
         raise kind(
@@ -252,6 +258,9 @@ def _claimed(data: DataDir) -> Iterator[None]:
             raise Conflict(
                 f"another netboot serves from {data.root}", hint="stop it first, or name another --data-dir"
             ) from error
+        lock.truncate(0)
+        lock.write(f"{config_file.absolute()}\n")
+        lock.flush()
         yield
 
 

@@ -28,7 +28,8 @@ from netboot.tftp.events import TransferEvent, boot_event
 from netboot.tftp.limits import TftpLimits
 from netboot.tftp.names import BootNames, Collaborators
 from netboot.tftp.server import TftpServer
-from netboot.web.app import BootListener, create_app
+from netboot.web.app import BootApp
+from netboot.web.listener import BootListener
 from netboot.web.services import BootServices
 
 
@@ -54,7 +55,7 @@ class Site:
         self._settings = settings
         ports = settings().config
         self._http_port = ports.http.port
-        self._listener = BootListener(create_app(self._services()), place.address, self._http_port)
+        self._listener = BootListener(BootApp(self._services()).respond, place.address, self._http_port)
         self._tftp = self._make_tftp(ports.tftp) if ports.tftp.enabled else None
         self._dhcp: DhcpServer | None = None
         self._dhcp_shares_port = False

@@ -11,11 +11,12 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import NamedTuple
 
 from netboot.config import Subnet
 from netboot.dhcp.leases import LeaseView
 from netboot.dhcp.reserved import NOTHING_RESERVED, Reserved
-from netboot.model.lease import LeaseState, Pool
+from netboot.model.lease import LeaseState
 from netboot.model.mac import MacAddress
 
 # EDK2 tries for 60 s, and a Raspberry Pi 3 boots from its OFFER alone without ever sending a REQUEST.
@@ -30,8 +31,7 @@ class NoAddress:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """Who asks, and what limits the answer.
 
     `server` and `aliases` are our own addresses.  `reservations` are by MAC, `fixed` by what packets say; `reserved`
@@ -57,16 +57,19 @@ def choose_address(claim: Claim, wanted: IPv4Address | None) -> IPv4Address | No
             return candidate
     if not claim.subnet.pool:
         return NoAddress(f"{claim.subnet.network} has no pool and the client no reservation that is free")
-    if not claim.known and claim.leases.hold_count(claim.now) >= _most_holds(claim.subnet.pool):
+    if not claim.known and claim.leases.hold_count(claim.now) >= _most_holds(claim.subnet.lent):
         return NoAddress(f"too many offers in {claim.subnet.network} wait for an answer")
-    free = next((each for each in _from_pools(claim, claim.subnet.pool) if refusal(claim, each) is None), None)
-    return free or NoAddress(f"the pool of {claim.subnet.network} is exhausted")
+    for number in _from_pools(claim, claim.subnet.lent):
+        candidate = IPv4Address(number)
+        if refusal(claim, candidate) is None:
+            return candidate
+    return NoAddress(f"the pool of {claim.subnet.network} is exhausted")
 
 
 def refusal(claim: Claim, address: IPv4Address) -> str | None:
     """Why this client may not have `address` now; None when it may."""
-    subnet = claim.subnet
-    if address not in subnet.network:
+    subnet, number = claim.subnet, int(address)
+    if number not in subnet.numbers:
         return f"{address} is not within {subnet.network}"
     if claim.leases.taken(address, mac=claim.mac, now=claim.now):
         return f"{address} belongs to someone else or was declined"
@@ -74,9 +77,9 @@ def refusal(claim: Claim, address: IPv4Address) -> str | None:
         return f"{address} is reserved for another client"
     if address in claim.fixed and address != claim.reserved:
         return f"{address} is reserved for another client"
-    if address == claim.server or address in claim.aliases or address in subnet.never_lent:
+    if number in subnet.never_lent or address == claim.server or address in claim.aliases:
         return f"{address} is a server's own or a network's"
-    if address != claim.reserved and not subnet.lends(address):
+    if not subnet.lends(address) and address != claim.reserved:
         return f"{address} is in no pool"
     return None
 
@@ -86,7 +89,7 @@ def current_address(claim: Claim) -> IPv4Address | None:
     lease = claim.leases.lease_of(claim.mac)
     if lease is None or lease.state is not LeaseState.ACTIVE or not lease.holds(claim.now):
         return None
-    return lease.address if lease.address in claim.subnet.network else None
+    return lease.address if int(lease.address) in claim.subnet.numbers else None
 
 
 def _preferred(claim: Claim, wanted: IPv4Address | None) -> Iterator[IPv4Address]:
@@ -100,19 +103,19 @@ def _preferred(claim: Claim, wanted: IPv4Address | None) -> Iterator[IPv4Address
         yield wanted
 
 
-def _from_pools(claim: Claim, pools: Sequence[Pool]) -> Iterator[IPv4Address]:
-    """All pools, from a place that depends on the MAC alone: a client tends to get the same one again."""
+def _from_pools(claim: Claim, pools: Sequence[range]) -> Iterator[int]:
+    """What nobody has, from a place that depends on the MAC alone: a client tends to get the same address again."""
     start = zlib.crc32(claim.mac.octets) % sum(map(len, pools))
     rest = []
-    for pool in pools:
-        skipped = min(start, len(pool))
+    for numbers in pools:
+        skipped = min(start, len(numbers))
         start -= skipped
-        yield from (pool.first + step for step in range(skipped, len(pool)))
-        rest.append((pool.first, skipped))
-    for first, skipped in rest:
-        yield from (first + step for step in range(skipped))
+        yield from claim.leases.vacant(numbers[skipped:], claim.now)
+        rest.append(numbers[:skipped])
+    for numbers in rest:
+        yield from claim.leases.vacant(numbers, claim.now)
 
 
-def _most_holds(pools: Sequence[Pool]) -> int:
+def _most_holds(pools: Sequence[range]) -> int:
     size = sum(map(len, pools))
     return max(size // _HOLDS_SHARE, min(size, _HOLDS_FREE))

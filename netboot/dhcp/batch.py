@@ -6,7 +6,7 @@ waits until they are durable.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 from netboot.dhcp.answer import answer
@@ -109,7 +109,7 @@ def _straight(to: Destination, arrival: Arrival, request: Message, policy: Polic
     if subnet is None or arrival.port == BOOT_PORT or int(request.giaddr) or to.address != request.ciaddr:
         return to
     on_link = policy.server in subnet.network and to.address in subnet.network
-    return replace(to, hardware=request.mac) if on_link else to
+    return to._replace(hardware=request.mac) if on_link else to
 
 
 def _source(arrival: Arrival, policy: Policy) -> IPv4Address:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import NamedTuple
 
 from netboot.dhcp import relay
 from netboot.dhcp.decision import BOOT_PORT, CLIENT_PORT, SERVER_PORT, Arrival
@@ -13,8 +13,7 @@ from netboot.model.mac import MacAddress
 EVERYONE = IPv4Address("255.255.255.255")
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """`hardware` is the client's MAC where a frame can go straight to it.
 
     `answers_arp` is false for a client that has no address yet: without its MAC only a broadcast reaches it.

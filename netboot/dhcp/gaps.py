@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
+from ipaddress import IPv4Address
+from typing import Any, NamedTuple, Self
 
 from netboot.dhcp import options as opt
 from netboot.dhcp.area import option_spans
+from netboot.dhcp.identify import hyphenated, swapped_uuid
 from netboot.dhcp.kinds import CHADDR, XID, Layout
 from netboot.dhcp.message import OPTIONS_AT
 from netboot.model.event import Detail, Event, EventKind
@@ -60,6 +62,19 @@ class GappedReply:
         return b"".join(parts)
 
 
+class Marks(NamedTuple):
+    """What events tell of one machine alone.  `uuid` is as its firmware sent it."""
+
+    mac: MacAddress
+    address: IPv4Address
+    uuid: str | None
+
+    @property
+    def details(self) -> dict[str, Detail]:
+        address = str(self.address)
+        return {"address": address, "uuid": hyphenated(swapped_uuid(self.uuid))} if self.uuid else {"address": address}
+
+
 @dataclass(frozen=True, slots=True)
 class GappedEvent:
     """An event of one machine; `with_mac` are the details in which its MAC stands as text."""
@@ -75,15 +90,48 @@ class GappedEvent:
         with_mac = (key for key, value in texts.items() if str(mac) in value or mac.dashed in value)
         return cls(event.kind, event.details, mac, tuple(with_mac))
 
-    def fill(self, now: float, mac: MacAddress, marks: Mapping[str, Detail]) -> Event:
-        """The same event of another machine, whose own details are `marks`."""
-        details = dict(self.details)
-        for key in details.keys() & marks.keys():
-            details[key] = marks[key]
+    def fill(self, now: float, marks: Marks) -> Event:
+        """The same event of another machine, with these marks of its own."""
+        return Event(now, self.kind, marks.mac, FilledDetails(self, marks))
+
+    def fill_details(self, marks: Marks) -> dict[str, Detail]:
+        details, own = dict(self.details), marks.details
+        for key in details.keys() & own.keys():
+            details[key] = own[key]
         for key in self.with_mac:
             text = str(details[key])
-            details[key] = text.replace(str(self.mac), str(mac)).replace(self.mac.dashed, mac.dashed)
-        return Event(at=now, kind=self.kind, mac=mac, details=details)
+            details[key] = text.replace(str(self.mac), str(marks.mac)).replace(self.mac.dashed, marks.mac.dashed)
+        return details
+
+
+class FilledDetails(Mapping[str, Detail]):
+    """Filled when somebody reads them: that is who records the event, while the client has its answer already."""
+
+    __slots__ = ("_filled", "_gapped", "_marks")
+
+    def __init__(self, gapped: GappedEvent, marks: Marks) -> None:
+        self._gapped, self._marks = gapped, marks
+        self._filled: dict[str, Detail] | None = None
+
+    def __getitem__(self, key: str) -> Detail:
+        return self._details()[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._details().get(key, default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._details())
+
+    def __len__(self) -> int:
+        return len(self._details())
+
+    def __repr__(self) -> str:
+        return repr(self._details())
+
+    def _details(self) -> dict[str, Detail]:
+        if self._filled is None:  # two threads may both fill them, with the same
+            self._filled = self._gapped.fill_details(self._marks)
+        return self._filled
 
 
 def _occurrences(text: bytes, data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -107,8 +107,10 @@ def drop_hold(claim: Claim) -> tuple[Lease, ...]:
 
 def is_new(claim: Claim, address: IPv4Address) -> bool:
     """Whether neither a reservation nor an earlier lease or hold ties the client to the address."""
-    lease, held = claim.leases.lease_of(claim.mac), claim.leases.hold_of(claim.mac, claim.now)
-    return address not in (claim.reserved, lease and lease.address, held and held.address)
+    if claim.reserved is not None and address == claim.reserved:
+        return False
+    ties = claim.leases.lease_of(claim.mac), claim.leases.hold_of(claim.mac, claim.now)
+    return not any(each is not None and each.address == address for each in ties)
 
 
 def boot_fields(query: Query, name: str | Denial | None, telling: Telling | None) -> BootInfo:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address
 from typing import Protocol
 
+from netboot.dhcp.vacancies import Vacancies
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
 
@@ -39,6 +40,9 @@ class LeaseView(Protocol):
     def taken(self, address: IPv4Address, *, mac: MacAddress, now: float) -> bool:
         """Whether somebody other than `mac` has the address, or nobody may have it (quarantine)."""
 
+    def vacant(self, numbers: range, now: float) -> Iterator[int]:
+        """The addresses among these, in their order, that nobody has and that are not in quarantine."""
+
     def hold_count(self, now: float) -> int:
         """How many offers are waiting for their REQUEST."""
 
@@ -57,6 +61,7 @@ class LeaseBook:
         self._lease_of: dict[bytes, Lease] = {}
         self._holds: dict[int, Lease] = {}
         self._hold_of: dict[bytes, Lease] = {}
+        self._vacancies = Vacancies()
         self.fill(leases)
 
     def __iter__(self) -> Iterator[Lease]:
@@ -87,6 +92,7 @@ class LeaseBook:
         self._leases[key] = lease
         if lease.state is not LeaseState.DECLINED:
             self._lease_of[lease.mac.octets] = lease
+        self._note(key)
 
     def lease_of(self, mac: MacAddress) -> Lease | None:
         return self._lease_of.get(mac.octets)
@@ -113,6 +119,9 @@ class LeaseBook:
         hold = self._holds.get(key)
         return hold is not None and hold.mac.octets != mac.octets and hold.holds(now)
 
+    def vacant(self, numbers: range, now: float) -> Iterator[int]:
+        return self._vacancies.among(numbers, now)
+
     def hold_count(self, now: float) -> int:
         self._forget_holds(now)
         return len(self._holds)
@@ -124,11 +133,25 @@ class LeaseBook:
             self._drop_hold(before.mac.octets)
         if hold.expires_at > 0:
             self._holds[key] = self._hold_of[hold.mac.octets] = hold
+            self._note(key)
 
     def _drop_hold(self, octets: bytes) -> None:
         hold = self._hold_of.pop(octets, None)
         if hold is not None:
-            del self._holds[int(hold.address)]
+            key = int(hold.address)
+            del self._holds[key]
+            self._note(key)
+
+    def _note(self, key: int) -> None:
+        """Until when the address is taken, by its lease or by its hold."""
+        lease, hold = self._leases.get(key), self._holds.get(key)
+        until = 0.0 if lease is None or lease.state is LeaseState.RELEASED else lease.expires_at
+        if hold is not None and hold.expires_at > until:
+            until = hold.expires_at
+        if until > 0:
+            self._vacancies.take(key, until)
+        else:
+            self._vacancies.free(key)
 
     def _forget_holds(self, now: float) -> None:
         """Holds last equally long and stand in the order they were given, so the oldest stand first."""

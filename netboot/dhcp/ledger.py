@@ -26,7 +26,7 @@ class Ledger:
         # Leases of networks that the configuration does not name now: they count again when it does.
         self._elsewhere: list[Lease] = []
         # The last line of each address, so that it is bounded by the addresses however long a write may fail.
-        self._waiting: dict[IPv4Address, Lease] = {}
+        self._waiting: dict[int, Lease] = {}
         self._writing = asyncio.Lock()
 
     async def load(self) -> None:
@@ -67,7 +67,7 @@ class Ledger:
                 continue  # its network went with a reload while the packet was answered
             book.put(lease)
             if lease.state is not LeaseState.OFFERED:
-                self._waiting[lease.address] = lease
+                self._waiting[int(lease.address)] = lease
                 durable.append(lease)
         return durable
 

@@ -11,8 +11,9 @@ import errno
 import logging
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT, Arrival
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _IP_PKTINFO = 8
 _PKTINFO = struct.Struct("@I4s4s")
+_UDP_SEGMENT = 103  # of linux/udp.h
+_SIZE = struct.Struct("@H")
+_NO_OFFLOAD = {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 _ETH_P_IP, _ETH_P_ARP = 0x0800, 0x0806
 _EVERY_STATION = b"\xff" * 6
 # No DHCP message is longer than one packet; what is cut off here would not have been read.
@@ -59,6 +63,7 @@ class Link:
             self._undo = undo.pop_all()
         for raw in filter(None, (self._ip, self._arp, self._replies)):
             self._undo.enter_context(raw)
+        self._offloads = True
         self._bound = {port: int(sock.getsockname()[1]) for port, sock in self._udp.items()}
         if self._ip is None:
             log.warning("%s: no CAP_NET_RAW, so replies are broadcast and addresses are not probed", interface)
@@ -90,31 +95,35 @@ class Link:
                 except OSError as error:  # the link went down, or an ICMP error of an earlier reply came back
                     log.debug("%s: %s", self.interface, error)
                     break
-                yield Packet(
-                    payload,
-                    Arrival(
-                        source=(IPv4Address(source[0]), source[1]),
-                        destination=_asked_address(ancillary),
-                        port=port,
-                    ),
-                )
+                yield Packet(payload, _arrival(source, _asked_address(ancillary), port))
 
-    def send(self, payload: bytes, to: Destination, *, source: IPv4Address, port: int) -> None:
-        """Send from our `port` (67 or 4011).  Raises OSError when the kernel refuses.
+    def send(self, payloads: Sequence[bytes], to: Destination, *, source: IPv4Address, port: int) -> None:
+        """Send replies of one length to one place from our `port` (67 or 4011).  Raises OSError if the kernel refuses.
 
         Broadcasts go raw as well, so that they never queue behind packets that wait for ARP.
         """
         hardware = to.hardware.octets if to.hardware else _EVERY_STATION if to.address == EVERYONE else None
         if self._ip is None or hardware is None:
-            self._send_udp(payload, to, source, port)
+            self._send_udp(payloads, to, source, port)
             return
-        packet = udp_packet(payload, (source, self._bound[port]), (to.address, to.port))
-        self._ip.sendto(packet, (self.interface, _ETH_P_IP, 0, 0, hardware))
+        for payload in payloads:
+            packet = udp_packet(payload, (source, self._bound[port]), (to.address, to.port))
+            self._ip.sendto(packet, (self.interface, _ETH_P_IP, 0, 0, hardware))
 
-    def _send_udp(self, payload: bytes, to: Destination, source: IPv4Address, port: int) -> None:
-        address = to.address if to.answers_arp else EVERYONE
-        info = [(socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(0, source.packed, bytes(4)))]
-        self._udp[port].sendmsg([payload], info, 0, (str(address), to.port))
+    def _send_udp(self, payloads: Sequence[bytes], to: Destination, source: IPv4Address, port: int) -> None:
+        address = socket.inet_ntoa((to.address if to.answers_arp else EVERYONE).packed), to.port
+        info, send = _sent_from(source.packed), self._udp[port].sendmsg
+        if len(payloads) > 1 and self._offloads:
+            try:
+                send(payloads, (*info, (socket.IPPROTO_UDP, _UDP_SEGMENT, _SIZE.pack(len(payloads[0])))), 0, address)
+            except OSError as error:
+                if error.errno not in _NO_OFFLOAD:
+                    raise
+                self._offloads = False  # this interface or kernel does not cut up what it gets in one piece
+            else:
+                return
+        for payload in payloads:
+            send((payload,), info, 0, address)
 
     def probe(self, address: IPv4Address) -> None:
         """Ask who uses `address`; the answer comes by `arp_claims`."""
@@ -180,11 +189,23 @@ def _open_packet(
     return sock
 
 
-def _asked_address(ancillary: list[tuple[int, int, bytes]]) -> IPv4Address:
+@lru_cache(maxsize=1024)
+def _arrival(source: tuple[str, int], asked: bytes, port: int) -> Arrival:
+    """Almost all packets come from the same few: a relay, or a client that has no address yet."""
+    return Arrival(source=(IPv4Address(source[0]), source[1]), destination=IPv4Address(asked), port=port)
+
+
+def _asked_address(ancillary: list[tuple[int, int, bytes]]) -> bytes:
     for level, kind, data in ancillary:
         if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(data) >= _PKTINFO.size:
-            return IPv4Address(_PKTINFO.unpack_from(data)[2])
-    return EVERYONE
+            return data[8:12]
+    return EVERYONE.packed
+
+
+@lru_cache(maxsize=64)
+def _sent_from(address: bytes) -> tuple[tuple[int, int, bytes]]:
+    """What has the kernel send from this address of ours."""
+    return ((socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(0, address, bytes(4))),)
 
 
 def _explained(error: OSError, interface: str, port: int) -> NetbootError:

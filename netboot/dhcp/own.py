@@ -94,7 +94,7 @@ def _release(query: Query, subnet: Subnet) -> Decision:
         return Silence(reason=f"{query.message.ciaddr} is not this client's to release")
     if lease.client_id != client_id_of(query):
         return Silence(reason="the RELEASE is by another client identifier than the lease")
-    released = replace(lease, state=LeaseState.RELEASED, expires_at=query.now)
+    released = lease._replace(state=LeaseState.RELEASED, expires_at=query.now)
     event = query.event(EventKind.RELEASED, address=str(lease.address))
     return Silence(reason=f"released {lease.address}", leases=(released,), events=(event,))
 

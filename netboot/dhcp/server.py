@@ -12,11 +12,11 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 from netboot.dhcp import relay
 from netboot.dhcp.batch import Batch, take, take_arp
+from netboot.dhcp.bundles import bundles
 from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT
 from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.link import Link
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 # Packets of one port in one batch: bounds how long other work on the loop waits, some 20 ms.
 _BATCH = 256
+# Answers that are sent together: enough to share the way through the kernel, few enough to keep nobody waiting.
+_TOGETHER = 32
 # So many leases may wait for the one write that is under way; then we read no more until it has ended.
 _WAITING = 4096
 # So many answers may wait for firmware that wants them late; whoever asks for more of them gets them at once.
@@ -145,16 +147,19 @@ class DhcpServer:
         self._stencils.refresh(policies, now)
         for claim in link.arp_claims():
             take_arp(claim, self._ledger, now, batch)
+        ready: list[Outgoing] = []
         for packet in link.receive(_BATCH):
             try:
-                now_ready = take(packet, policies, self._ledger, now, batch, self._stencils)
+                ready += take(packet, policies, self._ledger, now, batch, self._stencils)
             except DecodeError as error:
                 log.debug("%s: from %s: %s", self._interface, packet.arrival.source[0], error)
             except Exception:
                 if self._is_news("no answer"):
                     log.exception("%s: no answer to %s", self._interface, packet.payload[:300].hex())
-            else:
-                self._send(link, now_ready)
+            if len(ready) >= _TOGETHER:
+                self._send(link, ready)
+                ready.clear()
+        self._send(link, ready)
         if not batch.leases:
             self._tell(batch.events)
             batch.events.clear()
@@ -188,29 +193,32 @@ class DhcpServer:
             return None
 
     def _send(self, link: Link, replies: Iterable[Outgoing]) -> None:
-        for reply in replies:
-            if reply.delay_s and len(self._late) < _LATE:
-                self._send_late(link, reply)
-                continue
+        due = [each for each in replies if not (each.delay_s and self._send_late(link, each))]
+        for alike in bundles(due):
+            first = alike[0]
             try:
-                link.send(reply.payload, reply.to, source=reply.source, port=reply.port)
+                link.send([each.payload for each in alike], first.to, source=first.source, port=first.port)
             except OSError as error:
                 if self._is_news("cannot send"):
-                    log.warning("%s: cannot send to %s: %s", self._interface, reply.to.address, error.strerror)
+                    log.warning("%s: cannot send to %s: %s", self._interface, first.to.address, error.strerror)
                 continue
-            if reply.probe is not None:
-                link.probe(reply.probe)
-            self._tell(reply.events)
+            for reply in alike:
+                if reply.probe is not None:
+                    link.probe(reply.probe)
+                self._tell(reply.events)
 
-    def _send_late(self, link: Link, reply: Outgoing) -> None:
-        """For firmware that is not ready for an answer at once."""
+    def _send_late(self, link: Link, reply: Outgoing) -> bool:
+        """For firmware that is not ready for an answer at once; whether there was room for one that waits."""
+        if len(self._late) >= _LATE:
+            return False
 
         def send() -> None:
             self._late.discard(timer)
-            self._send(link, [replace(reply, delay_s=0.0)])
+            self._send(link, [reply._replace(delay_s=0.0)])
 
         timer = asyncio.get_running_loop().call_later(reply.delay_s, send)
         self._late.add(timer)
+        return True
 
     def _tell(self, events: Iterable[Event]) -> None:
         for event in events:

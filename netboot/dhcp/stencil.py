@@ -17,14 +17,14 @@ from netboot.dhcp import relay
 from netboot.dhcp.allocate import Claim, NoAddress, choose_address, refusal
 from netboot.dhcp.decision import CLIENT_PORT, SERVER_PORT
 from netboot.dhcp.destination import EVERYONE, Destination
-from netboot.dhcp.gaps import GappedEvent, GappedReply
+from netboot.dhcp.gaps import GappedEvent, GappedReply, Marks
 from netboot.dhcp.grant import given_back, hold, is_new, told_id, told_name
-from netboot.dhcp.identify import has_marks_of_pi, hyphenated, swapped_uuid, uuid_of
+from netboot.dhcp.identify import has_marks_of_pi, uuid_of
 from netboot.dhcp.kinds import MAC, Layout
 from netboot.dhcp.message import Message, MessageType
 from netboot.dhcp.packets import Outgoing
 from netboot.dhcp.policy import Policy
-from netboot.model.event import Detail, Event
+from netboot.model.event import Event
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
 from netboot.model.request import Firmware
@@ -35,6 +35,7 @@ _OF_KIND = frozenset(
 )
 _OF_MACHINE = frozenset(("address", "uuid"))
 _NOBODY = bytes(6)
+_MACHINE_ID, _WANTED = opt.MACHINE_ID.code, opt.REQUESTED_ADDRESS.code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,58 +50,46 @@ class Stencil:
     reply: GappedReply
     events: tuple[GappedEvent, ...]
     has_uuid: bool
+    has_names: bool
     lease_time_s: int
     to: Destination | None
 
     def fill(self, packet: bytes, now: float) -> tuple[tuple[Lease, ...], Outgoing] | None:
         """What `answer` would decide about a packet of the stencil's kind; None where that must be asked."""
+        policy, marks = self.policy, self.layout.marks
         octets = packet[MAC]
-        marks = {code: packet[place] for code, place in self.layout.marks.items()}
-        machine_id = marks.get(opt.MACHINE_ID.code, b"")
+        machine_id = packet[marks[_MACHINE_ID]] if _MACHINE_ID in marks else b""
         uuid = uuid_of(machine_id)
-        if octets == _NOBODY or (uuid is not None) is not self.has_uuid:
+        if octets == _NOBODY or (uuid is not None) is not self.has_uuid or has_marks_of_pi(machine_id, octets):
             return None
         mac = MacAddress(octets)
-        if has_marks_of_pi(machine_id, octets) or self.policy.boot.clients.find(mac) is not None:
+        if policy.boot.clients.find(mac) is not None:
             return None
-        claim = Claim(
-            mac=mac,
-            subnet=self.subnet,
-            server=self.policy.server,
-            leases=self.policy.leases,
-            reservations=self.policy.reservations,
-            now=now,
-            aliases=self.policy.also_known_as,
-        )
-        wanted = opt.REQUESTED_ADDRESS.read(marks)
+        claim = Claim(mac, self.subnet, policy.server, policy.leases, policy.reservations, now, None, False)
+        claim = claim._replace(aliases=policy.also_known_as) if policy.also_known_as else claim
+        wanted = opt.REQUESTED_ADDRESS.shape.read(packet[marks[_WANTED]]) if _WANTED in marks else None
         address = choose_address(claim, wanted) if self.is_offer else _granted(claim, wanted)
         if isinstance(address, NoAddress):
             return None
-        return hold(claim, address) if self.is_offer else self._lent(marks, claim, address), Outgoing(
-            payload=self.reply.fill(packet, address.packed, mac),
-            to=self.to or Destination(address, CLIENT_PORT, mac, answers_arp=False),
-            source=self.policy.server,
-            port=SERVER_PORT,
-            events=self._events(claim, address, uuid) if self.events else (),
-            probe=address if self.is_offer and not self.is_relayed and is_new(claim, address) else None,
+        return hold(claim, address) if self.is_offer else self._lent(packet, claim, address), Outgoing(
+            self.reply.fill(packet, address.packed, mac),
+            self.to or Destination(address, CLIENT_PORT, mac, answers_arp=False),
+            policy.server,
+            SERVER_PORT,
+            self._events(now, Marks(mac, address, uuid)),
+            address if self.is_offer and not self.is_relayed and is_new(claim, address) else None,
         )
 
-    def _lent(self, marks: opt.Options, claim: Claim, address: IPv4Address) -> tuple[Lease, ...]:
-        lease = Lease(
-            address=address,
-            mac=claim.mac,
-            state=LeaseState.ACTIVE,
-            expires_at=claim.now + self.lease_time_s,
-            client_id=told_id(marks, claim.mac),
-            hostname=told_name(marks),
-        )
-        return (*given_back(claim, address), lease)
+    def _lent(self, packet: bytes, claim: Claim, address: IPv4Address) -> tuple[Lease, ...]:
+        client_id = hostname = None
+        if self.has_names:
+            said = {code: packet[place] for code, place in self.layout.marks.items()}
+            client_id, hostname = told_id(said, claim.mac), told_name(said)
+        until = claim.now + self.lease_time_s
+        return (*given_back(claim, address), Lease(address, claim.mac, LeaseState.ACTIVE, until, client_id, hostname))
 
-    def _events(self, claim: Claim, address: IPv4Address, uuid: str | None) -> tuple[Event, ...]:
-        marks: dict[str, Detail] = {"address": str(address)}
-        if uuid is not None:
-            marks["uuid"] = hyphenated(swapped_uuid(uuid))
-        return tuple(each.fill(claim.now, claim.mac, marks) for each in self.events)
+    def _events(self, now: float, marks: Marks) -> tuple[Event, ...]:
+        return tuple([each.fill(now, marks) for each in self.events])
 
 
 def cut_stencil(request: Message, layout: Layout, policy: Policy, reply: Message, sent: Outgoing) -> Stencil | None:
@@ -128,6 +117,7 @@ def cut_stencil(request: Message, layout: Layout, policy: Policy, reply: Message
         reply=GappedReply.cut(sent.payload, layout, mac),
         events=tuple(GappedEvent.cut(each, mac) for each in sent.events),
         has_uuid=uuid_of(_machine_id(request)) is not None,
+        has_names=not layout.marks.keys().isdisjoint((opt.CLIENT_ID.code, opt.HOSTNAME.code)),
         lease_time_s=opt.LEASE_TIME.read(reply.options) or 0,
         to=None if straight else sent.to,
     )

@@ -1,13 +1,23 @@
-"""Which of several networks holds an address, found by bisection over tables that are made once."""
+"""Routes to networks, and which of several networks holds an address: by bisection over tables that are made once."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
+
+
+class Route(NamedTuple):
+    """The way to a network: by a gateway."""
+
+    network: IPv4Network
+    gateway: IPv4Address
+
+    def __str__(self) -> str:
+        return f"{self.network} via {self.gateway}"
 
 
 class NetworkTable(Generic[T]):

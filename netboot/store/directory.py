@@ -28,9 +28,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
+    """By octets and numbers, which hash in C, as every packet asks."""
+
     revision: int
-    by_mac: Mapping[MacAddress, Client]
-    by_address: Mapping[IPv4Address, Client]
+    by_mac: Mapping[bytes, Client]
+    by_address: Mapping[int, Client]
 
 
 class ClientDirectory:
@@ -54,11 +56,11 @@ class ClientDirectory:
 
     def find(self, mac: MacAddress) -> Client | None:
         """The client with this MAC address, None when nobody added one."""
-        return self._current().by_mac.get(mac)
+        return self._current().by_mac.get(mac.octets)
 
     def reserved(self, address: IPv4Address) -> Client | None:
         """The client for which this address is reserved."""
-        return self._current().by_address.get(address)
+        return self._current().by_address.get(int(address))
 
     def list(self) -> tuple[Client, ...]:
         """Every client, by name."""
@@ -88,6 +90,6 @@ class ClientDirectory:
         revision, clients = self._repository.snapshot()
         return _Copy(
             revision=revision,
-            by_mac=MappingProxyType({each.mac: each for each in clients}),
-            by_address=MappingProxyType({each.address: each for each in clients if each.address}),
+            by_mac=MappingProxyType({each.mac.octets: each for each in clients}),
+            by_address=MappingProxyType({int(each.address): each for each in clients if each.address}),
         )

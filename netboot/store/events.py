@@ -18,7 +18,7 @@ from netboot.model.boot import Boot
 from netboot.model.event import Event, EventKind
 from netboot.model.mac import MacAddress
 from netboot.store.database import reading, writing
-from netboot.store.rows import insert_rows
+from netboot.store.rows import insert_rows, json_for
 from netboot.store.schema import boots, events
 
 
@@ -60,9 +60,12 @@ class EventRepository:
         """
         if not batch:
             return ()
+        # Before the transaction, which keeps others from writing.
+        to_json = json_for(self._engine)
+        stories = [(_row_of(event), to_json(dict(event.details))) for event in batch]
         with writing(self._engine) as connection:
             numbers = _open_boots(connection, batch)
-            rows = [_row_of(event, boot) for event, boot in zip(batch, numbers, strict=True)]
+            rows = [(*story, boot, told) for (story, told), boot in zip(stories, numbers, strict=True)]
             ids = _add(connection, events, rows)
         written = zip(batch, numbers, ids, strict=True)
         return tuple(event.placed(boot, id) for event, boot, id in written)
@@ -150,9 +153,9 @@ def _open_boots(connection: Connection, batch: Sequence[Event]) -> list[int | No
     return [event.boot if event.boot is None else opened.get(event.boot, event.boot) for event in batch]
 
 
-def _row_of(event: Event, boot: int | None) -> tuple[Any, ...]:
-    mac = None if event.mac is None else str(event.mac)
-    return event.at, event.kind.value, mac, boot, dict(event.details)
+def _row_of(event: Event) -> tuple[float, str, str | None]:
+    """As much of it as is known before its boot."""
+    return event.at, event.kind.value, None if event.mac is None else str(event.mac)
 
 
 def _load(connection: Connection, numbers: Sequence[int]) -> tuple[Boot, ...]:

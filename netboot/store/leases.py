@@ -10,17 +10,22 @@ each lease would change a page of its own.  Lines that others have overtaken are
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from ipaddress import IPv4Address
+from socket import inet_ntoa
 from typing import Any
 
 from sqlalchemy import Engine, Row, delete, func, select
 
+from netboot.errors import NetbootError
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
 from netboot.store.database import reading, writing
-from netboot.store.rows import insert_rows
+from netboot.store.rows import commit_rows
 from netboot.store.schema import lease_lines
+
+log = logging.getLogger(__name__)
 
 # Some ten megabytes.  Clients wait while lines are cleared away, for a fraction of a second.
 OVERTAKEN_MAX = 100_000
@@ -46,13 +51,19 @@ class LeaseRepository:
         rows = [_row(lease) for lease in batch if lease.state is not LeaseState.OFFERED]
         if not rows:
             return
-        overtaken = self._overtaken + len(rows)
-        with writing(self._engine) as connection:
-            insert_rows(connection, lease_lines, _NAMES, rows)
-            if overtaken >= OVERTAKEN_MAX:
+        commit_rows(self._engine, lease_lines, _NAMES, rows)
+        self._overtaken += len(rows)
+        if self._overtaken >= OVERTAKEN_MAX:
+            self._clear_away()
+
+    def _clear_away(self) -> None:
+        """What was committed stays so whether this works or not; it is tried again after as many more."""
+        try:
+            with writing(self._engine) as connection:
                 connection.execute(_CLEAR_AWAY)
-                overtaken = 0
-        self._overtaken = overtaken
+        except NetbootError as error:
+            log.warning("lines of leases that others have overtaken cannot be cleared away: %s", error)
+        self._overtaken = 0
 
 
 _NAMES = ("address", "mac", "state", "expires_at", "client_id", "hostname")
@@ -63,8 +74,8 @@ _CLEAR_AWAY = delete(lease_lines).where(
 
 def _row(lease: Lease) -> tuple[Any, ...]:
     """In the order of `_NAMES`."""
-    state, expires_at = lease.state.value, lease.expires_at
-    return str(lease.address), str(lease.mac), state, expires_at, lease.client_id, lease.hostname
+    address, mac = inet_ntoa(lease.address.packed), lease.mac.octets.hex(":")
+    return address, mac, lease.state._value_, lease.expires_at, lease.client_id, lease.hostname
 
 
 def _lease(row: Row[Any]) -> Lease:

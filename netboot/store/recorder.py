@@ -1,9 +1,10 @@
 """The event recorder: anybody tells it what happened, and goes on at once.
 
 Telling must never hold up a boot, so `record` only puts the event into a bounded queue; a thread of the
-recorder's own gives each event its boot and writes what has gathered in one transaction.  When the database
-cannot be written, events wait; when too many wait, new ones are dropped and counted, and the count is
-recorded as soon as writing works again.
+recorder's own gives each event its boot and writes what has gathered, many in one transaction.  It waits for a calm
+moment, for a second at most: in a rush whoever waits for an answer goes first.  When the database cannot be written,
+events wait; when too many wait, new ones are dropped and counted, and the count is recorded as soon as writing works
+again.
 """
 
 from __future__ import annotations
@@ -21,20 +22,21 @@ from sqlalchemy.exc import IntegrityError
 from netboot.errors import NetbootError
 from netboot.model.event import Event, EventKind
 from netboot.model.mac import MacAddress
+from netboot.store.calm import wait_until_calm
 from netboot.store.events import EventRepository
 
 BeginsBoot = Callable[[Sequence[Event], Event], bool]
 
-# A thousand clients' boots at once are some 15,000 events; an event takes about a kilobyte here.
-CAPACITY = 20_000
+# A thousand clients' boots at once are some 15,000 events; an event takes a kilobyte here at most.
+CAPACITY = 60_000
 # Large enough that a commit's fsync is shared, small enough that leases are not kept from the database.
-BATCH = 250
+BATCH = 500
 # The boots whose story is at hand; the story of any other client is read from the database when it is due.
 REMEMBERED_CLIENTS = 4096
 LONGEST_STORY = 256
 RETRY_S = 1.0
-# An event is seldom alone: what follows it within a moment that nobody notices is written with it.
-GATHER_S = 0.02
+# When so much of the queue is full, it is written whether it is calm or not.
+FULL = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class EventRecorder:
         self._waiting: deque[Event] = deque()
         self._dropped = 0
         self._told = self._settled = 0
+        self._gathered = 0  # so many of those that wait are to be written now
         self._closing = False
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="event-recorder", daemon=True)
@@ -98,9 +101,13 @@ class EventRecorder:
     def _next_batch(self) -> list[Event]:
         """What to write next, at most `BATCH`; empty when all is told and we are to end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
-            self._changed.wait_for(lambda: self._closing, GATHER_S)
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            if not self._gathered:
+                self._changed.wait_for(lambda: self._waiting or self._closing)
+                full = int(self._capacity * FULL)
+                wait_until_calm(self._changed, self._waiting, full=full, closing=lambda: self._closing)
+                self._gathered = len(self._waiting)
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, self._gathered))]
+            self._gathered -= len(batch)
             if self._dropped:
                 details = {"count": self._dropped}
                 batch.append(Event(at=time.time(), kind=EventKind.EVENTS_DROPPED, details=details))

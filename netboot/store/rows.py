@@ -7,21 +7,44 @@ they are, and every other engine gets them by SQLAlchemy.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Engine, Table, insert
+
+from netboot.store.database import writing
+from netboot.store.sqlite import bare_transaction
 
 
 def insert_rows(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows whose values stand in the order of `names`."""
+    """Insert rows whose values stand in the order of `names`; those of JSON columns as `json_for` makes them."""
     if connection.dialect.name != "sqlite":
         connection.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])
         return
+    connection.exec_driver_sql(_insert(table.name, tuple(names)), list(rows))
+
+
+def commit_rows(engine: Engine, table: Table, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """The same in a transaction of its own, durable on return."""
+    if engine.dialect.name != "sqlite":
+        with writing(engine) as ours:
+            insert_rows(ours, table, names, rows)
+        return
+    with bare_transaction(engine) as connection:
+        connection.executemany(_insert(table.name, tuple(names)), rows)
+
+
+@lru_cache
+def _insert(table: str, names: tuple[str, ...]) -> str:
     places = ", ".join("?" * len(names))
-    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # names of our schema
-    connection.exec_driver_sql(statement, [tuple(map(_for_sqlite, row)) for row in rows])
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places})"  # noqa: S608  # names of our schema
 
 
-def _for_sqlite(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, dict) else value
+def json_for(engine: Engine) -> Callable[[dict[str, Any]], Any]:
+    """How `insert_rows` wants the value of a JSON column: SQLite's driver as text, others as it is."""
+    return json.dumps if engine.dialect.name == "sqlite" else _as_it_is
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

@@ -3,114 +3,120 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
-
-from aiohttp import web
 
 from netboot.boot.artefacts import SENT, fetchable
 from netboot.boot.artefacts import artefact as find_artefact
 from netboot.errors import NetbootError
 from netboot.model.event import Detail, Event, EventKind
-from netboot.model.image import Artefact, Version
+from netboot.model.image import Artefact
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.model.request import Firmware
-from netboot.web.sending import SentFile, open_file, respond
-from netboot.web.services import SERVICES, boot_request, client_of, peer_of
+from netboot.web.ranges import Span
+from netboot.web.refusal import Refused
+from netboot.web.response import Response
+from netboot.web.sending import file_response, span_for
+from netboot.web.services import Call, Permit, boot_request, client_of
 
 # EDK2 goes by the type first (rule 5.3); an unknown one is refused there.
 _LOADER_TYPES = {".efi": "application/efi", ".iso": "application/vnd.efi-iso", ".img": "application/vnd.efi-img"}
 _OCTETS = "application/octet-stream"
 
 
-async def artefact(request: web.Request) -> web.StreamResponse:
+async def artefact(call: Call) -> Response:
     """GET /boot/MAC/IMAGE/NUMBER/{vmlinuz,initrd.img}, of a version that this client may boot."""
-    services = request.app[SERVICES]
-    version = _permitted(request)
-    name = request.match_info["file"]
-    try:
-        await services.export(version)
-    except NetbootError as error:
-        raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
+    names = call.names
+    key = names["mac"], names["image"], names["number"]
+    mac, version = call.permits.get(key) or await _permit(call)
+    call.permits.put(key, (mac, version))
+    name = names["file"]
     file = find_artefact(version, name)
     details: dict[str, Detail] = {"file": name, "version": version.label}
-    return await _send(request, file.path, SENT[name], etag=_etag(file), mac=client_of(request), details=details)
+    return _open(call, file.path, SENT[name], etag=_etag(file), mac=mac, details=details)
 
 
-async def loader(request: web.Request) -> web.StreamResponse:
+async def loader(call: Call) -> Response:
     """GET /loader/NAME, for UEFI HTTP boot."""
-    services = request.app[SERVICES]
-    name = request.match_info["name"]
-    path = services.find_loader(name)
+    name = call.names["name"]
+    path = call.services.find_loader(name)
     if path is None:
-        raise web.HTTPNotFound(text="no such loader\n")
+        raise Refused(404, "no such loader\n")
     status = path.stat()
-    peer = peer_of(request)
-    return await _send(
-        request,
+    return _open(
+        call,
         path,
         EventKind.LOADER_SENT,
         etag=f'"{status.st_size:x}-{status.st_mtime_ns:x}"',
-        mac=services.owner_of(peer) if peer else None,
+        mac=call.services.owner_of(call.peer),
         details={"file": name},
     )
 
 
-def _permitted(request: web.Request) -> Version:
-    """The version in the path, if it is one that the client's target lets it fetch.  Raises 404."""
-    services = request.app[SERVICES]
-    target = services.choose(boot_request(request, client_of(request), firmware=Firmware.UNKNOWN))
-    wanted = VersionRef(request.match_info["image"], int(request.match_info["number"]))
+async def _permit(call: Call) -> Permit:
+    """The client and the version in the path, if it is one that its target lets it fetch, once it is exported.
+
+    Raises 404 and 503.
+    """
+    mac = client_of(call)
+    target = call.services.choose(boot_request(call, mac, firmware=Firmware.UNKNOWN))
+    wanted = VersionRef(call.names["image"], int(call.names["number"]))
     try:
-        version = fetchable(target, wanted, services.find_version)
+        version = fetchable(target, wanted, call.services.find_version)
+        if version is None:
+            raise Refused(404, f"{wanted} is not what this client boots: {target.reason}\n")
+        await call.services.export(version)
     except NetbootError as error:
-        raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
-    if version is not None:
-        return version
-    raise web.HTTPNotFound(text=f"{wanted} is not what this client boots: {target.reason}\n")
+        raise Refused(503, f"{error}\n") from error
+    return mac, version
 
 
-async def _send(
-    request: web.Request,
+def _open(
+    call: Call,
     path: Path,
     kind: EventKind,
     *,
     etag: str,
     mac: MacAddress | None,
     details: dict[str, Detail],
-) -> web.StreamResponse:
-    services = request.app[SERVICES]
+) -> Response:
     try:
-        file = open_file(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise web.HTTPServiceUnavailable(text=f"{path.name} cannot be read: {error.strerror}\n") from error
-    with file:
-        size = os.fstat(file.fileno()).st_size
-        response = respond(request, file, size, content_type=_LOADER_TYPES.get(path.suffix, _OCTETS), etag=etag)
-        began = services.clock()
-        await response.deliver(request)
-        if request.method == "GET":
-            _tell(request, response, kind, mac, details, began)
-    return response
+        raise Refused(503, f"{path.name} cannot be read: {error.strerror}\n") from error
+    try:
+        status, span = span_for(call.request.headers, os.fstat(descriptor).st_size, etag)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return file_response(
+        descriptor,
+        status,
+        span,
+        content_type=_LOADER_TYPES.get(path.suffix, _OCTETS),
+        etag=etag,
+        told=partial(_tell, call, span, kind, mac, details, call.services.clock()),
+    )
 
 
 def _tell(
-    request: web.Request,
-    response: SentFile,
+    call: Call,
+    span: Span,
     kind: EventKind,
     mac: MacAddress | None,
     details: dict[str, Detail],
     began: float,
+    sent: int,
 ) -> None:
     """The event: the file's when its last byte went out, a failure when it broke off, nothing for an inner range."""
-    services = request.app[SERVICES]
-    now = services.clock()
-    if response.complete and not response.reaches_end:
+    complete = sent == span.count
+    if complete and not span.reaches_end:
         return
-    if not response.complete:
-        kind = EventKind.TRANSFER_FAILED
-    measured: dict[str, Detail] = {"bytes": response.sent, "seconds": round(now - began, 3), "by": "http"}
-    services.record(Event(at=now, kind=kind, mac=mac, details={**details, **measured}))
+    now = call.services.clock()
+    measured: dict[str, Detail] = {"bytes": sent, "seconds": round(now - began, 3), "by": "http"}
+    kind = kind if complete else EventKind.TRANSFER_FAILED
+    call.services.record(Event(at=now, kind=kind, mac=mac, details={**details, **measured}))
 
 
 def _etag(file: Artefact) -> str:

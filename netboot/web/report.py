@@ -6,19 +6,17 @@ client cannot speak for another.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-
-from aiohttp import web
+from urllib.parse import parse_qsl
 
 from netboot.errors import InvalidInput
 from netboot.model.event import Detail, Event, EventKind
-from netboot.web.rate import Buckets
-from netboot.web.services import SERVICES, client_of, peer_of
-
-BODY_MAX_BYTES = 32 * 1024
+from netboot.web.refusal import Refused
+from netboot.web.request import Request
+from netboot.web.response import Response
+from netboot.web.services import Call, client_of
 
 KINDS: Mapping[str, EventKind] = MappingProxyType(
     {
@@ -40,33 +38,31 @@ _FIELDS_MAX = 16
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _INNER_LINE = re.compile(r"[\t\r\n]+")
 
-# A report is a few kilobytes in one or two packets.
-_BODY_S = 10.0
+_FORM = "application/x-www-form-urlencoded"
 # A boot reports five times; a root that does not mount reports every few seconds.
 RATE_BURST, RATE_REFILL_S = 20, 2.0
-BUCKETS = web.AppKey("buckets", Buckets)
 
 
-async def report(request: web.Request) -> web.Response:
-    """POST (or GET, from loaders) /boot/MAC/report: 204 or, for GET, 200; 400, 403, 413, 429 when refused."""
-    services = request.app[SERVICES]
-    mac = client_of(request)
-    peer = peer_of(request)
+async def report(call: Call) -> Response:
+    """POST (or GET, from loaders) /boot/MAC/report: 204 or, for GET, 200; 400, 403, 429 when refused."""
+    services = call.services
+    mac = client_of(call)
     now = services.clock()
-    if not request.app[BUCKETS].take(peer, now):
-        raise web.HTTPTooManyRequests(text="too many reports\n", headers={"Retry-After": "10"})
-    owner = services.owner_of(peer) if peer else None
+    if not call.buckets.take(call.peer, now):
+        raise Refused(429, "too many reports\n", ("Retry-After", "10"))
+    owner = services.owner_of(call.peer)
     if owner is not None and owner != mac:
-        raise web.HTTPForbidden(text="this address is leased to another client\n")
+        raise Refused(403, "this address is leased to another client\n")
     try:
-        kind, details = parse(await _fields(request))
+        kind, details = parse(_fields(call.request))
     except InvalidInput as error:
-        raise web.HTTPBadRequest(text=f"{error.message}\n") from error
-    services.record(Event(at=now, kind=kind, mac=mac, details=details))
-    if request.method == "GET":
-        # iPXE reads a body without a length until the connection closes, which a 204 never tells it.
-        return web.Response(text="noted\n")
-    return web.Response(status=204)
+        raise Refused(400, f"{error.message}\n") from error
+    if call.request.method != "HEAD":
+        services.record(Event(at=now, kind=kind, mac=mac, details=details))
+    if call.request.method == "POST":
+        return Response(status=204)
+    # iPXE reads a body without a length until the connection closes, which a 204 never tells it.
+    return Response.of("noted\n")
 
 
 def parse(fields: Iterable[tuple[str, str]]) -> tuple[EventKind, dict[str, Detail]]:
@@ -98,14 +94,17 @@ def _clean(line: str) -> str:
     return "".join(char if char == "\t" or char.isprintable() else "" for char in line)
 
 
-async def _fields(request: web.Request) -> list[tuple[str, str]]:
-    if request.method == "GET":
-        return list(request.query.items())
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise InvalidInput("a report is application/x-www-form-urlencoded")
+def _fields(request: Request) -> list[tuple[str, str]]:
+    if request.method != "POST":
+        return read_form(request.query)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+        raise InvalidInput(f"a report is {_FORM}")
+    return read_form(request.body.decode("utf-8", "replace").strip())
+
+
+def read_form(form: str) -> list[tuple[str, str]]:
+    """The fields of a query or a form.  Raises `InvalidInput`."""
     try:
-        async with asyncio.timeout(_BODY_S):
-            form = await request.post()
-    except TimeoutError as error:
-        raise web.HTTPRequestTimeout(text="the report did not come to its end\n") from error
-    return [(name, value) for name, value in form.items() if isinstance(value, str)]
+        return parse_qsl(form, keep_blank_values=True, max_num_fields=_FIELDS_MAX)
+    except ValueError as error:
+        raise InvalidInput(f"a report has at most {_FIELDS_MAX} fields, each once") from error

@@ -1,14 +1,12 @@
-"""The collaborators of the boot listener, and the small things its handlers share."""
+"""The collaborators of the boot listener, and what its handlers are called with."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
-
-from aiohttp import web
 
 from netboot.boot.script import ScriptContext, ScriptKind
 from netboot.errors import InvalidInput
@@ -18,8 +16,12 @@ from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
 from netboot.model.target import BootTarget
+from netboot.web.fresh import Fresh
+from netboot.web.rate import Buckets
+from netboot.web.refusal import Refused
+from netboot.web.request import Request
 
-# aiohttp's port when a Host header names none.
+# The port when a Host header names none.
 _HTTP_PORT = 80
 _HOST = re.compile(r"(?P<address>[0-9.]{7,15})(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 
@@ -43,42 +45,55 @@ class BootServices:
     clock: Callable[[], float]
 
 
-SERVICES = web.AppKey("services", BootServices)
+Permit = tuple[MacAddress, Version]
 
 
-def client_of(request: web.Request) -> MacAddress:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to a handler: from whom, and to which address and port of ours.
+
+    `names` are the parts of the path that the route has names for; `buckets` count the reports of each client;
+    `permits` are who may have which version, by what stands in a path.
+    """
+
+    request: Request
+    names: Mapping[str, str]
+    peer: IPv4Address
+    own: tuple[IPv4Address, int]
+    services: BootServices
+    buckets: Buckets
+    permits: Fresh[tuple[str, str, str], Permit]
+
+    @property
+    def is_get(self) -> bool:
+        return self.request.method == "GET"
+
+
+def client_of(call: Call) -> MacAddress:
     """The MAC address in the path.  Raises 400."""
     try:
-        return MacAddress.parse(request.match_info["mac"])
+        return MacAddress.parse(call.names["mac"])
     except InvalidInput as error:
-        raise web.HTTPBadRequest(text=f"{error.message}\n") from error
+        raise Refused(400, f"{error.message}\n") from error
 
 
-def boot_request(request: web.Request, mac: MacAddress, *, firmware: Firmware) -> BootRequest:
+def boot_request(call: Call, mac: MacAddress, *, firmware: Firmware) -> BootRequest:
     return BootRequest(
         mac=mac,
         stage=Stage.LOADER,
         firmware=firmware,
         arch=ANY_ARCH,
         http=True,
-        address=peer_of(request),
+        address=call.peer,
     )
 
 
-def peer_of(request: web.Request) -> IPv4Address | None:
-    try:
-        return IPv4Address(request.remote or "")
-    except AddressValueError:
-        return None
-
-
-def own_address(request: web.Request) -> tuple[IPv4Address, int]:
+def own_address(call: Call) -> tuple[IPv4Address, int]:
     """Where the client reached us: what it put in Host when that is an address, as behind a forwarded port,
     else the socket's own.  A name is not used: a kernel line needs an address."""
-    if match := _HOST.fullmatch(request.headers.get("Host", "")):
+    if match := _HOST.fullmatch(call.request.headers.get("host", "")):
         try:
             return IPv4Address(match["address"]), int(match["port"] or _HTTP_PORT)
         except AddressValueError:
             pass
-    address, port = request.get_extra_info("sockname")[:2]
-    return IPv4Address(address), int(port)
+    return call.own

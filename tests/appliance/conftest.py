@@ -1,13 +1,14 @@
-"""What the appliance test starts with: a server switched on, its wire, and a client that is still off.
+"""What the appliance tests start with: a server switched on, alone or on a wire with a client that is still off.
 
-All of it lives within walls of the test's own (tests/walls.py).  Two images are needed: the client's, which is the
-example, and the server's, from the recipe beside this file.
+All of it lives within walls of the test's own (tests/walls.py).  The server's image is from the recipe beside this
+file; the client's is the example.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +23,10 @@ from netboot.lab.neighbour import start_neighbour
 from netboot.lab.network import LabPlan, make_wire, plan_lab
 from netboot.model.image import Version
 from netboot.model.names import VersionRef
-from tests.appliance.disk import make_disk
+from tests.appliance.disk import SERVER, TOOLS, add_client, add_tools, configuration, make_disk
 from tests.appliance.machine import Appliance, make_machine
 from tests.kit import cannot_run
+from tests.lab.dhcp_wire import HOOK
 from tests.walls import pytest_configure, pytest_runtest_logreport, pytest_runtest_protocol
 
 __all__ = ["pytest_configure", "pytest_runtest_logreport", "pytest_runtest_protocol"]
@@ -48,21 +50,41 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    own_image = _image(VersionRef("appliance"), f" --recipes {_RECIPES}")
     client_image = _image(DEFAULT_IMAGE)
-    if sys.version_info[:2] != _PYTHON:
-        cannot_run(f"the appliance's Python is {_PYTHON} and cannot import this one's libraries")
-    plan, disk = plan_lab(2), tmp_path / "disk.raw"
-    make_wire(plan)
-    make_disk(disk, tmp_path / "disk", plan=plan, client=plan.seats[1], image=client_image)
-    server = Appliance(plan.seats[0], tmp_path, image=own_image, disk=disk)
+    plan = plan_lab(2)
     client = make_machine(plan.seats[1], tmp_path)
-    with start_neighbour(plan, serves_dhcp=False, directory=tmp_path):
+    add_client(tmp_path / "disk", plan.seats[1], client_image)
+    with _server(plan, tmp_path, configuration(plan, backend="kernel")) as server:
         try:
-            server.start(plan, timeout_s=_BOOT_S)
             yield Site(plan, server, client)
         finally:
             client.stop()
+
+
+@pytest.fixture
+def trunk_server(tmp_path: Path) -> Iterator[Appliance]:
+    """A server at a switch's trunk, all of which, the client at its other end too, is within the machine."""
+    add_tools(tmp_path / "disk", SERVER / "vlans", SERVER / "witness.py", HOOK)
+    with _server(plan_lab(1), tmp_path, (SERVER / "vlans.toml").read_text(encoding="utf-8")) as server:
+        server.run(f"{TOOLS}/vlans")
+        yield server
+
+
+@contextmanager
+def _server(plan: LabPlan, folder: Path, config: str) -> Iterator[Appliance]:
+    """The server of the plan's first seat, switched on; the folder `disk` has what its disk shall have besides."""
+    image = _image(VersionRef("appliance"), f" --recipes {_RECIPES}")
+    if sys.version_info[:2] != _PYTHON:
+        cannot_run(f"the appliance's Python is {_PYTHON} and cannot import this one's libraries")
+    disk = folder / "disk.raw"
+    make_wire(plan)
+    make_disk(disk, folder / "disk", config)
+    server = Appliance(plan.seats[0], folder, image=image, disk=disk)
+    with start_neighbour(plan, serves_dhcp=False, directory=folder):
+        try:
+            server.start(plan, timeout_s=_BOOT_S)
+            yield server
+        finally:
             print(server.last_words())
             server.machine.stop()
             disk.unlink()  # pytest keeps the folder, for the consoles in it

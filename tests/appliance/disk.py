@@ -1,4 +1,4 @@
-"""The server's disk: a raw ext4 file system with the program, its libraries, an image and the configuration.
+"""The server's disk: a raw ext4 file system with the program, its libraries, the configuration, and images if any.
 
 It is what an admin would have in /opt/netboot after `git clone` and `make setup`, made without mounting anything:
 large folders are shown in a staging folder by read-only bind mounts, and mkfs.ext4 copies what it finds there.
@@ -29,34 +29,49 @@ from netboot.system.mounts import bind_read_only
 # Where the appliance has the disk.
 HOME = PurePosixPath("/opt/netboot")
 DATA = HOME / "data"
+TOOLS = HOME / "tools"
+SERVER = Path(__file__).parent / "server"
 
 _SIZE = "4G"
-_SERVER = Path(__file__).parent / "server"
 _SERVICE_PAGE = Path(__file__).parents[2] / "docs" / "service.md"
 _INI_BLOCK = re.compile(r"^```ini\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def make_disk(file: Path, stage: Path, *, plan: LabPlan, client: Seat, image: Version) -> None:
-    """Write the disk to `file`; its database knows `client`, which shall boot `image`."""
+def make_disk(file: Path, stage: Path, config: str) -> None:
+    """Write the disk to `file`, with what already lies in the folder `stage`, and the configuration `config`."""
     _show(Path(netboot.__file__).parent, stage / "netboot")
     _show(templates_dir(), stage / "templates")
-    _show(image.root.path.parent, DataDir(stage / "data").images / image.image / str(image.number))
     _copy_libraries(stage / ".venv/lib")
-    _install(_SERVER / "netboot", stage / ".venv/bin/netboot")
-    _furnish_etc(stage / "etc", plan)
+    _install(SERVER / "netboot", stage / ".venv/bin/netboot")
+    _furnish_etc(stage / "etc", config)
     (stage / "foreign").mkdir()
-    _add_client(stage / "data", client, image)
     run(["mkfs.ext4", "-q", "-d", stage, file, _SIZE], timeout_s=300)
 
 
-def _furnish_etc(etc: Path, plan: LabPlan) -> None:
+def add_client(stage: Path, client: Seat, image: Version) -> None:
+    """Lay `image` into the disk's folder, and a database that knows `client`, which shall boot it."""
+    data = stage / "data"
+    _show(image.root.path.parent, DataDir(data).images / image.image / str(image.number))
+    words = [word for each in KERNEL_ARGS for word in ("--kernel-arg", each)]
+    words += ["--name", client.name, "--image", image.label, "--data-dir", str(data)]
+    argv = [sys.executable, "-m", "netboot", "client", "add", str(client.mac), *words]
+    run(argv, env={"PYTHONPATH": import_path()})
+
+
+def add_tools(stage: Path, *tools: Path) -> None:
+    """Lay programs for the test into the disk's folder, in `TOOLS`."""
+    for tool in tools:
+        _install(tool, stage / TOOLS.relative_to(HOME) / tool.name)
+
+
+def _furnish_etc(etc: Path, config: str) -> None:
     """What the server gets laid over its own /etc."""
-    _install(_SERVER / "exports", etc / "exports")
-    _install(_SERVER / "short-lease.conf", etc / "nfs.conf.d/short-lease.conf")
+    _install(SERVER / "exports", etc / "exports")
+    _install(SERVER / "short-lease.conf", etc / "nfs.conf.d/short-lease.conf")
     unit = etc / "systemd/system/netboot.service"
     unit.parent.mkdir(parents=True)
     unit.write_text(documented_unit(), encoding="utf-8")
-    (etc / "netboot.toml").write_text(configuration(plan, backend="kernel"), encoding="utf-8")
+    (etc / "netboot.toml").write_text(config, encoding="utf-8")
 
 
 def configuration(plan: LabPlan, *, backend: str) -> str:
@@ -80,13 +95,6 @@ def _show(source: Path, target: Path) -> None:
 def _install(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(source, target)
-
-
-def _add_client(data: Path, client: Seat, image: Version) -> None:
-    words = [word for each in KERNEL_ARGS for word in ("--kernel-arg", each)]
-    words += ["--name", client.name, "--image", image.label, "--data-dir", str(data)]
-    argv = [sys.executable, "-m", "netboot", "client", "add", str(client.mac), *words]
-    run(argv, env={"PYTHONPATH": import_path()})
 
 
 def _copy_libraries(target: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_flooded_and_killed_server_serves_on_while_its_clients_forget(make_lab
     assert address_of(client) == address
     assert client.command("hostname") == f"{seat.name}\n"
     # Bit for bit what was published.
-    lab.netboot("image", "verify", str(DEFAULT_IMAGE))
+    lab.netboot("image", "fsck", str(DEFAULT_IMAGE))
 
 
 def strike(lab: Lab) -> None:

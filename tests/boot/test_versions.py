@@ -118,4 +118,4 @@ def test_a_change_reaches_clients_when_it_is_promoted_and_leaves_them_when_it_is
     client.login(timeout_s=60)
     assert runs(client) == f"{IMAGE}:1"
     assert client.command("test -e /usr/share/greeting || echo gone") == "gone\n"
-    admin.netboot("image", "verify")
+    admin.netboot("image", "fsck")

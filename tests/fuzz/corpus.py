@@ -30,6 +30,22 @@ _NAMES = (
     *(b"grub/grub.cfg-01-52-54-00-00-00-01", b"boot/52-54-00-00-00-01/debian/1/vmlinuz", b"boot/secret"),
 )
 
+_REQUESTS = (
+    b"GET /loader/ipxe/snponly.efi HTTP/1.1\r\nHost: 10.0.2.2:8080\r\nUser-Agent: UefiHttpBoot/1.0\r\n\r\n",
+    b"HEAD /loader/ipxe/snponly.efi HTTP/1.1\r\nHost: 10.0.2.2\r\n\r\nGET / HTTP/1.1\r\nHost: 10.0.2.2\r\n\r\n",
+    b"GET /boot/52-54-00-00-00-01/ipxe HTTP/1.1\r\nConnection: keep-alive\r\nHost: 10.0.2.2\r\n\r\n",
+    b'GET /boot/52:54:00:00:00:01/debian/1/initrd.img HTTP/1.0\r\nRange: bytes=1-\r\nIf-Range: "x"\r\n\r\n',
+    b"GET //boot//52-54-00-00-00-01//grub HTTP/1.1\r\nHost: x\r\nRange: bytes=-5\r\nIf-Match: *\r\n\r\n",
+    b"GET /boot/525400000001/report?kind=loader-failed&file=kernel&message=a%20b%1b HTTP/1.1\r\n\r\n",
+    b"POST /boot/525400000001/report HTTP/1.1\r\nContent-Length: 7\r\n\r\nkind=upGET / HTTP/1.1\r\n\r\n",
+    b"POST /boot/525400000001/report HTTP/1.1\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\nkind=up",
+    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"GET http://10.0.2.2:8080/autoexec.ipxe?a HTTP/1.1\r\nConnection: close\r\n\r\n",
+    b"GET /loader/%2e%2e/%00%ff HTTP/1.1\r\nA: b\r\nA: c\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\n\r\n",
+    b"\r\nGET / HTTP/2.0\r\n\r\n",
+)
+
 
 def seeds(captures: Path) -> Mapping[str, list[bytes]]:
     """By target (tests/fuzz/targets.py), without repetition and always in the same order."""
@@ -43,6 +59,7 @@ def seeds(captures: Path) -> Mapping[str, list[bytes]]:
         "tftp-name": list(_NAMES),
         "cow-device": list(cow_seeds()),
         "hash-tree": list(tree_seeds()),
+        "http-request": list(_REQUESTS),
     }
 
 

@@ -6,6 +6,7 @@ own errors are no findings: they are the answer to nonsense.  hypothesis and ath
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -23,10 +24,17 @@ from netboot.dhcp.message import DecodeError, Message, MessageType, decode, enco
 from netboot.dhcp.options import read_suboptions
 from netboot.dhcp.policy import Policy
 from netboot.dhcp.reply import size_limit
+from netboot.errors import InvalidInput
 from netboot.tftp import packet as tftp
 from netboot.tftp.content import BootFile
 from netboot.tftp.static import components
 from netboot.tftp.terms import negotiate
+from netboot.web.app import find_route
+from netboot.web.refusal import Refused
+from netboot.web.report import parse as parse_report
+from netboot.web.report import read_form
+from netboot.web.request import BODY_MAX_BYTES, FIELDS_MAX, Request, RequestReader
+from netboot.web.sending import span_for
 from tests.dhcp_kit import BOOT_PORT, LAB, NOW, RESERVED, SERVER, SUBNET, UNICAST, arrival, make_policy
 from tests.fuzz.image_targets import cow_device, hash_tree
 from tests.names_kit import PEER, Home
@@ -162,6 +170,37 @@ def tftp_name(data: bytes) -> None:
         os.close(found.content)
 
 
+def http_request(data: bytes) -> None:
+    """A stream is read the same whole and byte by byte, and what is read stays within bounds."""
+    whole, ended = _requests([data])
+    assert (whole, ended) == _requests([data[at : at + 1] for at in range(len(data))])
+    for request in whole:
+        assert request.path.startswith("/")
+        assert len(request.headers) <= FIELDS_MAX
+        assert len(request.body) == int(request.headers.get("content-length", "0")) <= BODY_MAX_BYTES
+        with contextlib.suppress(Refused):
+            find_route(request.method, request.path)
+        with contextlib.suppress(Refused):
+            status, span = span_for(request.headers, 1000, '"x"')
+            assert 0 <= span.start <= span.start + span.count <= span.size == 1000
+            assert (status == 206) <= (span.count > 0)
+        with contextlib.suppress(InvalidInput):
+            _, details = parse_report(read_form(request.query))
+            assert all(not isinstance(each, str) or len(each) <= 8192 for each in details.values())
+
+
+def _requests(pieces: list[bytes]) -> tuple[list[Request], int | None]:
+    reader, found = RequestReader(), []
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+            while request := reader.next():
+                found.append(request)
+    except Refused as refused:
+        return found, refused.status
+    return found, None
+
+
 @cache
 def _home() -> Home:
     """A folder with ways out of it."""
@@ -184,4 +223,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "tftp-name": tftp_name,
     "cow-device": cow_device,
     "hash-tree": hash_tree,
+    "http-request": http_request,
 }

@@ -18,6 +18,7 @@ __all__ = ["captures"]
 RUNS = {
     **dict.fromkeys(("dhcp-message", "dhcp-exchange", "tftp-packet", "tftp-name"), 60_000),
     **dict.fromkeys(("cow-device", "hash-tree"), 30_000),
+    "http-request": 20_000,
 }
 
 

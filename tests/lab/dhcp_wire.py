@@ -25,6 +25,7 @@ from tests.dhcp_kit import SERVER
 T = TypeVar("T")
 
 _CLONE_NEWNET = 0x40000000
+_ETH_P_IP = 0x0800
 BRIDGE = "br0"
 HOOK = Path(__file__).with_name("dhcp_hook.sh")
 
@@ -68,8 +69,14 @@ class Guest:
     def forget_address(self) -> None:
         run(self.argv("ip", "address", "flush", "dev", "eth0"))
 
-    def socket(self, port: int = 68) -> socket.socket:
-        """A UDP socket of the guest that speaks without an address; other sockets of ours stay where they are."""
+    def packets(self) -> socket.socket:
+        """Every IPv4 packet that comes in at the guest's card, for addresses that it does not have yet, too."""
+        made = self._inside(socket.AF_PACKET)
+        made.bind(("eth0", _ETH_P_IP))
+        return made
+
+    def _inside(self, family: socket.AddressFamily) -> socket.socket:
+        """A socket for datagrams in the guest's namespace; other sockets of ours stay where they are."""
         made: list[socket.socket] = []
 
         def make() -> None:
@@ -77,16 +84,21 @@ class Guest:
             with Path(f"/run/netns/{self.name}").open("rb") as namespace:
                 if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), "setns")
-            made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            made.append(socket.socket(family, socket.SOCK_DGRAM))
 
         thread = threading.Thread(target=make)
         thread.start()
         thread.join()
-        made[0].setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0\0")
-        made[0].setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        made[0].bind(("", port))
         made[0].settimeout(10)
         return made[0]
+
+    def socket(self, port: int = 68) -> socket.socket:
+        """A UDP socket of the guest that speaks without an address."""
+        made = self._inside(socket.AF_INET)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0\0")
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        made.bind(("", port))
+        return made
 
     def udhcpc(self, *more: str) -> str:
         """One lease by busybox's client; what it printed."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from netboot.boot.loops import TIMES
-from netboot.system.commands import run
+from netboot.system.commands import CommandFailed, run
 from tests.kit import MAC
 from tests.lab.dhcp_wire import BRIDGE, make_wire, plug_in, wait_for
 from tests.lab.whole_daemon import Daemon
@@ -77,6 +77,17 @@ def test_a_second_daemon_on_the_same_data_is_refused_and_harms_nothing(tmp_path:
     assert second.returncode == 4
     assert f"another netboot serves from {tmp_path / 'data'}" in second.stderr
     daemon.child.check()
+    daemon.stop()
+
+
+def test_commands_know_the_file_that_the_daemon_serves_by(tmp_path: Path) -> None:
+    make_wire()
+    reserved = '[[reservation]]\naddress = "10.9.0.105"\nclient_id = "kiosk"\n'
+    daemon = Daemon(tmp_path, config("own") + reserved)
+    daemon.says("images by")
+    with pytest.raises(CommandFailed, match="reserved for client_id kiosk"):
+        daemon.ask("client", "add", str(MAC), "--name", "a", "--address", "10.9.0.105")
+    daemon.ask("client", "add", str(MAC), "--name", "a", "--address", "10.9.0.106")
     daemon.stop()
 
 

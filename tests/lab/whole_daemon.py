@@ -49,14 +49,15 @@ class Daemon:
 
     def leases(self) -> Mapping[str, str]:
         """The state of each lease by its address, as `netboot lease list` tells it."""
-        return {each["address"]: each["state"] for each in json.loads(self._ask("lease", "list", "--json"))}
+        return {each["address"]: each["state"] for each in json.loads(self.ask("lease", "list", "--json"))}
 
     def events(self, kind: str) -> list[Mapping[str, Any]]:
         """What was told of a kind, as `netboot events` tells it."""
-        every = map(json.loads, self._ask("events", "--json", "--limit", "10000").splitlines())
+        every = map(json.loads, self.ask("events", "--json", "--limit", "10000").splitlines())
         return [each for each in every if each["kind"] == kind]
 
-    def _ask(self, *words: str) -> str:
+    def ask(self, *words: str) -> str:
+        """What a command on the daemon's data says; `CommandFailed` when it fails."""
         argv = [*_NETBOOT, "--data-dir", str(self._data), *words]
         return run(argv, env={"PYTHONPATH": import_path()}).stdout
 

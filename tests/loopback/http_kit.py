@@ -22,8 +22,9 @@ from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.model.request import BootRequest
 from netboot.model.target import BootTarget, ImageTarget
-from netboot.web.app import BootListener, create_app
+from netboot.web.app import BootApp
 from netboot.web.idle import IdleRules
+from netboot.web.listener import BootListener
 from netboot.web.services import BootServices
 from tests.kit import MAC, make_target, make_version
 
@@ -41,6 +42,7 @@ class Site:
     asked: list[BootRequest] = field(default_factory=list)
     owners: dict[IPv4Address, MacAddress] = field(default_factory=dict)
     export_error: NetbootError | None = None
+    export_s: float = 0.0
     port: int = 0
     find_version: Callable[[VersionRef], Version | None] = lambda ref: None
 
@@ -80,7 +82,8 @@ class Site:
         return self.target
 
     async def _export(self, version: Version) -> str:
-        await asyncio.sleep(0)
+        if self.export_s:
+            await asyncio.sleep(self.export_s)
         if self.export_error is not None:
             raise self.export_error
         return f"/srv/exports/{version.image}/{version.number}"
@@ -105,7 +108,7 @@ def boot_site(folder: Path, *, idle_rules: IdleRules | None = None) -> Iterator[
 def serving(site: Site, *, idle_rules: IdleRules | None = None) -> Iterator[Site]:
     """A listener that answers as `site` does."""
     loop = asyncio.new_event_loop()
-    listener = BootListener(create_app(site.services()), LOCALHOST, 0, idle_rules=idle_rules)
+    listener = BootListener(BootApp(site.services()).respond, LOCALHOST, 0, idle_rules=idle_rules)
     loop.run_until_complete(listener.start())
     site.port = listener.port
     thread = threading.Thread(target=loop.run_forever)

@@ -41,6 +41,7 @@ SUBNET = Subnet(
 )
 POLICY = make_policy(LAB, server=SERVER, subnet=SUBNET, interface="lo")
 # Sub-option 19: the relay listens where it sent from.
+SO_NO_CHECK = 11
 RELAYED = {82: b"\x01\x02e7\x13\x00"}
 
 
@@ -157,6 +158,30 @@ def test_no_ack_leaves_before_its_lease_is_written_and_one_write_serves_all_that
             assert {str(each.yiaddr) for each in acks} == {f"127.0.1.{number}" for number in range(100)}
             assert sum(store.commits) == 100
             assert len(store.commits) <= 4
+
+    run(scene())
+
+
+@pytest.mark.parametrize("offloads", [True, False])
+def test_a_relay_gets_its_clients_replies_one_by_one_however_they_left(offloads: bool) -> None:
+    async def scene() -> None:
+        store = Shelf()
+        async with serving(store=store) as stage:
+            assert stage.server._link is not None
+            if not offloads:  # without checksums the kernel refuses to cut up what it gets in one piece
+                stage.server._link._udp[67].setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
+            stage.relay.send(taking(macs(1)[0], "127.0.1.0"))
+            await stage.relay.silence()
+            for number, mac in enumerate(macs(100)[1:], 1):
+                stage.relay.send(taking(mac, f"127.0.1.{number}"))
+            await stage.relay.silence()
+            store.gate.set()
+            acks = [await stage.relay.receive() for _ in range(100)]
+            assert {(each.mac, str(each.yiaddr)) for each in acks} == {
+                (mac, f"127.0.1.{number}") for number, mac in enumerate(macs(100))
+            }
+            assert stage.server._link._offloads is offloads
+            await stage.relay.silence()
 
     run(scene())
 

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from netboot.errors import Unavailable
 from netboot.model.event import EventKind
 from netboot.model.request import ANY_ARCH, Firmware, Stage
 from netboot.model.target import DeniedTarget, MenuTarget
-from netboot.web.app import BootListener, create_app
+from netboot.web.app import BootApp
+from netboot.web.listener import BootListener
 from tests.kit import MAC, OTHER_MAC
 from tests.loopback.http_kit import LOCALHOST, Site, boot_site, exchange, image_target
 
@@ -302,7 +302,7 @@ def test_a_flood_of_reports_is_cut(site: Site) -> None:
 
 def test_a_port_that_is_taken_is_named_with_the_fix(site: Site) -> None:
     async def again() -> None:
-        await BootListener(create_app(replace(site.services())), LOCALHOST, site.port).start()
+        await BootListener(BootApp(site.services()).respond, LOCALHOST, site.port).start()
 
     with pytest.raises(Unavailable) as caught:
         asyncio.run(again())

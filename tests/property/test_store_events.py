@@ -27,6 +27,8 @@ events = st.builds(
     kind=st.sampled_from(EventKind),
     mac=st.none() | st.sampled_from(MACS),
     details=details,
+    boot=st.none(),  # these are the store's to give
+    id=st.none(),
 )
 leases = st.builds(
     Lease,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import shlex
+import time
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from netboot.cli.main import app
+from netboot.config.paths import DataDir
+from netboot.model.lease import Lease, LeaseState
+from netboot.model.mac import MacAddress
+from netboot.store import LeaseRepository, open_database
 from tests.cli_kit import Cli, as_nobody, open_to_all, publish_image
 
 MAC = "52:54:00:00:00:01"
@@ -98,6 +104,82 @@ def test_refused_additions_name_the_fix_and_change_nothing(
     assert remedy.startswith("hint: ")
     assert hint in remedy
     assert cli.ok("client", "list", "--json").stdout == before
+
+
+FILE = """
+[[interface]]
+name = "eth1"
+address = "10.9.0.1"
+[[subnet]]
+network = "10.9.0.0/24"
+router = "10.9.0.254"
+[[reservation]]
+address = "10.9.0.50"
+circuit_id = "port 7"
+"""
+TAKEN = [
+    ("10.9.0.50", 4, "10.9.0.50 is reserved for circuit_id port 7", "[[reservation]]"),
+    ("10.9.0.1", 2, "a server's", "choose another"),
+    ("10.9.0.254", 2, "the router's", "choose another"),
+    ("10.9.0.101", 4, f"lent to {OTHER} until", "netboot lease list"),
+    ("10.9.0.102", 4, f"{OTHER} found a stranger", "netboot lease list"),
+]
+
+
+@pytest.fixture
+def lent(cli: Cli) -> Cli:
+    """Addresses that others have, the client's own among them, and those of others that are free again."""
+    soon, over = time.time() + 100, time.time() - 100
+    leases = [
+        (101, OTHER, LeaseState.ACTIVE, soon),
+        (102, OTHER, LeaseState.DECLINED, soon),
+        (103, OTHER, LeaseState.RELEASED, soon),
+        (104, OTHER, LeaseState.ACTIVE, over),
+        (105, MAC, LeaseState.ACTIVE, soon),
+    ]
+    engine = open_database(cli.data_dir)
+    LeaseRepository(engine).commit(
+        [
+            Lease(address=IPv4Address(f"10.9.0.{last}"), mac=MacAddress.parse(mac), state=state, expires_at=until)
+            for last, mac, state, until in leases
+        ]
+    )
+    engine.dispose()
+    (cli.data_dir / "netboot.toml").write_text(FILE)
+    return cli
+
+
+@pytest.mark.parametrize(("address", "code", "says", "hint"), TAKEN)
+def test_an_address_that_is_anothers_is_refused(lent: Cli, address: str, code: int, says: str, hint: str) -> None:
+    config = ("--config", str(lent.data_dir / "netboot.toml"))
+    refused = lent("client", "add", MAC, "--name", "a", "--address", address, *config)
+    assert refused.code == code
+    assert says in refused.stderr
+    assert hint in refused.stderr
+    assert lent.ok("client", "list", "--json").json == []
+    lent.ok("client", "add", MAC, "--name", "a")
+    refused = lent("client", "set", "a", "--address", address, *config)
+    assert (refused.code, says in refused.stderr) == (code, True)
+    assert lent.ok("client", "show", "a", "--json").json["address"] is None
+
+
+@pytest.mark.parametrize("address", ["10.9.0.103", "10.9.0.104", "10.9.0.105", "10.9.0.60"])
+def test_an_address_that_is_free_or_the_clients_own_may_be_reserved(lent: Cli, address: str) -> None:
+    lent.ok("client", "add", MAC, "--name", "a", "--address", address, "--config", str(lent.data_dir / "netboot.toml"))
+    # A changed card: the address is lent to the old one still.
+    lent.ok("client", "set", "a", "--mac", "52:54:00:00:00:03", "--address", address)
+
+
+def test_the_file_is_that_of_the_daemon_which_serves_from_there(lent: Cli) -> None:
+    lock = DataDir(lent.data_dir).lock
+    lock.parent.mkdir()
+    lock.write_text(f"{lent.data_dir / 'netboot.toml'}\n")
+    assert "circuit_id port 7" in lent("client", "add", MAC, "--name", "a", "--address", "10.9.0.50").stderr
+    (lent.data_dir / "netboot.toml").write_text("broken")
+    lent.ok("client", "add", MAC, "--name", "a")  # asks for no address
+    assert "not valid TOML" in lent("client", "set", "a", "--address", "10.9.0.50").stderr
+    (lent.data_dir / "netboot.toml").unlink()
+    lent.ok("client", "set", "a", "--address", "10.9.0.50")
 
 
 def test_unknown_image_names_the_commands_that_help(cli: Cli) -> None:

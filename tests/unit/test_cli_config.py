@@ -25,6 +25,7 @@ pool = "10.0.0.100-10.0.0.200"
 router = "10.0.0.1"
 dns = ["10.0.0.1", "10.0.0.2"]
 domain = "lab.example"
+routes = ["10.20.0.0/16 via 10.0.0.254"]
 lease_time_s = 600
 [clients]
 unknown = "image:debian"
@@ -68,6 +69,7 @@ def test_show_as_json(cli: Cli) -> None:
     file.write_text(FULL)
     shown = cli.ok("config", "show", str(file), "--json").json
     assert shown["subnet"][0]["pool"] == ["10.0.0.100-10.0.0.200"]
+    assert shown["subnet"][0]["routes"] == ["10.20.0.0/16 via 10.0.0.254"]
     assert shown["interface"][1] == {"name": "eth2", "dhcp": None, "address": None}
     assert shown["http"] == {"port": 8080}
 

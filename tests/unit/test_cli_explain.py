@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from netboot.model.event import Event, EventKind
-from netboot.store import EventRepository, LeaseRepository, open_database
+from netboot.config import DhcpMode
+from netboot.model.event import Detail, Event, EventKind
+from netboot.model.request import Firmware
+from netboot.model.strategy import Fingerprint, Lesson, Strategy
+from netboot.store import EventRepository, LeaseRepository, StrategyRepository, open_database
 from tests.cli_kit import Cli, publish_image
 from tests.dhcp_kit import active
 from tests.kit import MAC
@@ -106,6 +109,27 @@ def test_architecture_is_the_one_last_seen(cli: Cli, tmp_path: Path) -> None:
     shape, rows = explain(cli, "a")
     assert ("arch", "ARM64_UEFI (11)", "the client, when it was last seen") in rows
     assert shape["target"] == "denied"
+
+
+def test_strategy_in_force_and_who_chose_it(cli: Cli, tmp_path: Path) -> None:
+    """An admin goes before what its make taught, and that before the first that there is."""
+
+    def strategy() -> tuple[Any, str]:
+        return next((value, source) for name, value, source in explain(cli, str(MAC))[1] if name == "strategy")
+
+    make = Fingerprint(Firmware.UEFI, 7, "52:54:00", "PXEClient")
+    engine = open_database(tmp_path)
+    assert strategy() == (None, "its firmware, which has not asked yet or knows one way alone")
+    details: dict[str, Detail] = {"fingerprint": str(make), "address": "10.9.0.100"}
+    EventRepository(engine).append([Event(at=1.0, kind=EventKind.OFFERED, mac=MAC, details=details)])
+    assert strategy() == ("direct", "default")
+    lesson = Lesson(strategy=Strategy.INVITE, since=1.0, reason="direct failed")
+    StrategyRepository(engine).replace({(DhcpMode.OWN, make): lesson})
+    engine.dispose()
+    assert strategy() == ("invite", f"its make {make}: direct failed; none booted by it yet")
+    cli.ok("client", "add", str(MAC), "--name", "a", "--strategy", "plain")
+    assert strategy() == ("plain", "client record")
+    assert "strategy" in cli.ok("client", "explain", "a").stdout
 
 
 def test_values_of_profiles_name_the_profile(cli: Cli, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_order_of_choice() -> None:
         reservations={A("10.9.0.7"): MAC},
     )
     assert chosen(everything, "10.9.0.103") == "10.9.0.7"
-    assert chosen(replace(everything, reserved=None), "10.9.0.103") == "10.9.0.101"
+    assert chosen(everything._replace(reserved=None), "10.9.0.103") == "10.9.0.101"
     assert chosen(claim(active("10.9.0.102", until=NOW - 1)), "10.9.0.103") == "10.9.0.102"
     assert chosen(claim(), "10.9.0.103") == "10.9.0.103"
     assert SUBNET.lends(A(chosen(claim())))
@@ -65,8 +65,8 @@ def test_a_reservation_that_somebody_else_still_uses_waits() -> None:
         ((), "10.9.0.99", "in no pool"),
         ((active("10.9.0.105", OTHER_MAC),), "10.9.0.105", "someone else"),
         ((hold("10.9.0.105", OTHER_MAC),), "10.9.0.105", "someone else"),
-        ((replace(active("10.9.0.105"), state=LeaseState.DECLINED),), "10.9.0.105", "declined"),
-        ((replace(active("10.9.0.105", OTHER_MAC), state=LeaseState.RELEASED),), "10.9.0.105", None),
+        ((active("10.9.0.105")._replace(state=LeaseState.DECLINED),), "10.9.0.105", "declined"),
+        ((active("10.9.0.105", OTHER_MAC)._replace(state=LeaseState.RELEASED),), "10.9.0.105", None),
         ((active("10.9.0.105", OTHER_MAC, until=NOW - 1),), "10.9.0.105", None),
         ((hold("10.9.0.105", OTHER_MAC, until=NOW),), "10.9.0.105", None),
         ((active("10.9.0.105"),), "10.9.0.105", None),
@@ -90,7 +90,7 @@ def test_servers_networks_and_other_peoples_addresses_are_never_given() -> None:
     book = LeaseBook()
     given_out = set()
     for mac in macs(300):
-        address = choose_address(replace(given, mac=mac, leases=book, known=True), None)
+        address = choose_address(given._replace(mac=mac, leases=book, known=True), None)
         if isinstance(address, IPv4Address):
             book.put(active(str(address), mac))
             given_out.add(str(address))

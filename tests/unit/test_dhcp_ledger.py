@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -48,7 +47,7 @@ def test_what_one_interface_decided_first_is_written_first_whoever_writes() -> N
         first = asyncio.create_task(ledger.commit())
         await asyncio.sleep(0)
         ledger.enter([LEASE])
-        ledger.enter([replace(LEASE, state=LeaseState.RELEASED)])
+        ledger.enter([LEASE._replace(state=LeaseState.RELEASED)])
         second, third = asyncio.create_task(ledger.commit()), asyncio.create_task(ledger.commit())
         store.gate.set()
         await asyncio.gather(first, second, third)

@@ -159,7 +159,7 @@ def test_a_lease_of_before_is_given_back_by_a_stencil_too() -> None:
     for address in ("10.9.0.101", "10.9.0.102"):
         edge.fills(selecting(address, mac=ONE))
     assert edge.batch.leases[1:] == [
-        replace(edge.batch.leases[0], state=LeaseState.RELEASED, expires_at=NOW),
+        edge.batch.leases[0]._replace(state=LeaseState.RELEASED, expires_at=NOW),
         Lease(address=IPv4Address("10.9.0.102"), mac=ONE, state=LeaseState.ACTIVE, expires_at=NOW + 3600),
     ]
 

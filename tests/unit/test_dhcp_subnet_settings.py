@@ -17,11 +17,12 @@ from netboot.dhcp.ledger import Ledger
 from netboot.dhcp.message import MessageType, decode, encode
 from netboot.errors import InvalidInput
 from netboot.model.lease import LeaseState
+from netboot.model.networks import Route
 from netboot.store import ClientDirectory
 from netboot.system.links import Link
 from tests.dhcp_kit import BIOS, LAB, NOW, SUBNET, SYSTEM, Shelf, ask, discover, make_policy, reply, silence
 
-ROUTED = replace(SUBNET, routes=((IPv4Network("10.20.0.0/16"), IPv4Address("10.9.0.253")),))
+ROUTED = replace(SUBNET, routes=(Route(IPv4Network("10.20.0.0/16"), IPv4Address("10.9.0.253")),))
 RAPID = replace(SUBNET, rapid_commit=True)
 OWN = (IPv4Interface("10.9.0.1/24"),)
 ASKS_ROUTES = {55: bytes((1, 121, 3))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from netboot.boot import progress
+from netboot.boot.waits import WAITS
 from netboot.model.event import EventKind
 
 ROOT = Path(__file__).parents[2]
@@ -15,7 +15,7 @@ def test_every_event_is_documented_with_its_limit() -> None:
     rows = [line for line in (ROOT / "docs/boot-flow.md").read_text().splitlines() if line.startswith("| `")]
     for kind in EventKind:
         assert any(f"`{kind}`" in row.split("|")[1] for row in rows), f"event {kind} is not in docs/boot-flow.md"
-    for kind, wait in progress._WAITS.items():
+    for kind, wait in WAITS.items():
         row = next(row for row in rows if row.startswith(f"| `{kind}` |"))
         assert row.split("|")[3].strip() == f"{wait.limit_s:g} s"
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from netboot.boot import progress
 from netboot.boot.progress import STEPS, begins_boot, due_at, fraction, verdict
+from netboot.boot.waits import WAITS
 from netboot.model.boot import Boot, Outcome
 from netboot.model.event import Detail, Event, EventKind
+from netboot.model.request import Firmware
 from tests.kit import MAC
 
 K = EventKind
@@ -72,6 +73,23 @@ def test_what_is_due_after_a_loader_is_what_that_loader_does_next(file: str, mis
 
 
 @pytest.mark.parametrize(
+    ("seen", "missing"),
+    [
+        ((), K.LOADER_SENT),
+        ((event(K.LOADER_SENT, 3, file="bootcode.bin"),), K.SCRIPT_SENT),
+        ((event(K.SCRIPT_SENT, 3), event(K.LOADER_SENT, 4, file="deadbeef/start4.elf")), K.KERNEL_SENT),
+        ((event(K.LOADER_LOOPS, 5, file="bootcode.bin", times=5),), K.SCRIPT_SENT),
+    ],
+)
+def test_a_raspberry_pi_is_told_of_its_own_files_and_of_no_loader(seen: tuple[Event, ...], missing: EventKind) -> None:
+    asked = event(K.DISCOVERED, 0, stage="firmware", firmware=Firmware.RASPBERRY_PI)
+    found = verdict(boot(asked, event(K.OFFERED, 1, boot_file="bootcode.bin"), event(K.ACKED, 2), *seen), now=1e6)
+    assert found.missing is missing
+    assert "pi_firmware" in found.hint
+    assert "--loader" not in found.hint
+
+
+@pytest.mark.parametrize(
     ("failure", "outcome", "cause"),
     [
         (event(K.DENIED, 5, reason="client lab-01 has no image", hint="assign one"), Outcome.DENIED, "has no image"),
@@ -123,4 +141,4 @@ def test_what_begins_a_boot(current: tuple[Event, ...], following: Event, begins
 
 
 def test_the_table_of_waits_covers_every_step_but_the_last() -> None:
-    assert set(progress._WAITS) == set(STEPS) - {K.UP}
+    assert set(WAITS) == set(STEPS) - {K.UP}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -39,8 +38,8 @@ def test_leases_come_back_whole_and_by_address(leases: LeaseRepository, tmp_path
 
 def test_last_word_on_an_address_counts(leases: LeaseRepository) -> None:
     leases.commit([ONE])
-    released = dataclasses.replace(ONE, state=LeaseState.RELEASED)
-    taken_over = dataclasses.replace(ONE, mac=OTHER_MAC, client_id=None)
+    released = ONE._replace(state=LeaseState.RELEASED)
+    taken_over = ONE._replace(mac=OTHER_MAC, client_id=None)
     leases.commit([released, taken_over])
     assert leases.load() == (taken_over,)
 
@@ -60,7 +59,7 @@ def test_overtaken_lines_are_cleared_away_when_many_have_gathered(
     assert lines() == 6
     leases = LeaseRepository(engine)
     assert leases.load() == (ONE, TWO)
-    renewed = dataclasses.replace(ONE, expires_at=99999.0)
+    renewed = ONE._replace(expires_at=99999.0)
     leases.commit([renewed])
     leases.commit([renewed])
     assert lines() == 8
@@ -70,14 +69,14 @@ def test_overtaken_lines_are_cleared_away_when_many_have_gathered(
 
 
 def test_offers_are_not_written(leases: LeaseRepository) -> None:
-    leases.commit([dataclasses.replace(ONE, state=LeaseState.OFFERED), TWO])
+    leases.commit([ONE._replace(state=LeaseState.OFFERED), TWO])
     assert leases.load() == (TWO,)
     leases.commit([])
 
 
 def test_batch_is_written_whole_or_not_at_all(leases: LeaseRepository) -> None:
     # A float that the database refuses (NaN is stored as NULL, which the column forbids) breaks the batch.
-    broken = dataclasses.replace(TWO, expires_at=float("nan"))
+    broken = TWO._replace(expires_at=float("nan"))
     with pytest.raises(Exception, match="NOT NULL"):
         leases.commit([ONE, broken])
     assert leases.load() == ()
@@ -92,3 +91,23 @@ def test_locked_database_is_an_error_and_not_a_success(tmp_path: Path, monkeypat
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable):
             leases.commit([ONE])
+
+
+def test_a_lease_is_not_taken_for_durable_in_a_file_that_was_removed(leases: LeaseRepository, tmp_path: Path) -> None:
+    leases.commit([ONE])
+    (tmp_path / "netboot.db").unlink()
+    with pytest.raises(Unavailable, match="removed"):
+        leases.commit([TWO])
+
+
+def test_leases_stay_written_when_overtaken_lines_cannot_be_cleared_away(
+    leases: LeaseRepository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(engine: object) -> None:
+        raise Unavailable("there is no space left", hint="make some")
+
+    monkeypatch.setattr("netboot.store.leases.OVERTAKEN_MAX", 2)
+    monkeypatch.setattr("netboot.store.leases.writing", refuse)
+    leases.commit([ONE, TWO])
+    assert leases.load() == (ONE, TWO)
+    assert "cannot be cleared away" in caplog.text

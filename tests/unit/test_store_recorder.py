@@ -13,7 +13,7 @@ import pytest
 from netboot.boot.progress import begins_boot
 from netboot.model.event import Event, EventKind
 from netboot.model.mac import MacAddress
-from netboot.store import EventRecorder, EventRepository, installation_secret, open_database
+from netboot.store import EventRecorder, EventRepository, calm, installation_secret, open_database
 from netboot.store import recorder as module
 from tests.kit import MAC, OTHER_MAC
 
@@ -90,6 +90,20 @@ def test_record_does_not_wait_and_drops_are_counted(
     assert told[-1].details == {"count": 990}
     said = [record.message for record in caplog.records if record.name == "netboot.store.recorder"]
     assert [words.split(" until")[0] for words in said] == ["events cannot be recorded", "events are recorded again"]
+
+
+@pytest.mark.parametrize(("longest_s", "capacity"), [(0.1, 60_000), (1000.0, 20)], ids=["late", "much"])
+def test_events_are_written_although_it_is_never_calm(
+    events: EventRepository, monkeypatch: pytest.MonkeyPatch, longest_s: float, capacity: int
+) -> None:
+    monkeypatch.setattr(calm, "LONGEST_S", longest_s)
+    monkeypatch.setattr(calm, "CALM_S", 0.1)
+    with EventRecorder(events, begins_boot, capacity=capacity) as recorder:
+        until = time.monotonic() + 10
+        while not events.last_id():
+            recorder.record(event(K.OFFERED))
+            assert time.monotonic() < until
+            time.sleep(0.01)
 
 
 def test_order_of_each_thread_is_kept(events: EventRepository) -> None:

@@ -18,9 +18,9 @@ def begun(size: int, *, window: int = 1, oack: bool = True, timeout_s: int | Non
     return transfer
 
 
-def play(transfer: Transfer, *acks: int, at: float = 0.001) -> list[Step]:
-    """The steps after these ACKs, a millisecond apart."""
-    return [transfer.received(ack(number), at + index / 1000) for index, number in enumerate(acks)]
+def play(transfer: Transfer, *acks: int, at: float = 0.001, apart: float = 0.001) -> list[Step]:
+    """The steps after these ACKs."""
+    return [transfer.received(ack(number), at + index * apart) for index, number in enumerate(acks)]
 
 
 def wait(transfer: Transfer) -> tuple[float, Step]:
@@ -95,6 +95,24 @@ def test_a_network_that_doubles_slides_the_window_instead_of_restarting_it() -> 
     assert transfer.received(ack(14), 0.032) == Blocks(21, 23)
     assert transfer.received(ack(22), 0.042) == Blocks(23, 31)
     assert transfer.retransmits == 6
+
+
+def test_doubles_that_come_as_slowly_as_answers_cannot_feed_restarts() -> None:
+    """Every block is doubled, and every double makes the client acknowledge what it has, a round trip later."""
+    blocks, window = 1000, 64
+    transfer = begun(blocks * 512 - 1, window=window)
+    steps = play(transfer, *range(blocks), at=0.010, apart=0.010)
+    sent = sum(step.end - step.first for step in steps if isinstance(step, Blocks))
+    assert sent <= 3 * blocks + 2 * window
+    assert transfer.received(ack(blocks), 20.0) is End.FINISHED
+
+
+def test_losses_that_a_network_has_restart_the_window_each_time() -> None:
+    """One block of fifty, one after the other: none of them waits for the timer."""
+    transfer = begun(100_000 * 512, window=64)
+    acks = range(0, 49 * 400, 49)
+    steps = play(transfer, *acks, at=0.010, apart=0.010)
+    assert steps == [Blocks(acked + 1, acked + 65) for acked in acks]
 
 
 def test_a_loss_in_a_sliding_window_is_repaired_by_the_timer_and_ends_the_sliding() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from netboot.errors import InvalidInput
 from netboot.model.event import EventKind
+from netboot.web.fresh import FRESH_S, Fresh
 from netboot.web.ranges import Span, Unsatisfiable, requested
 from netboot.web.rate import Buckets
 from netboot.web.report import parse
@@ -55,6 +56,29 @@ def test_buckets_do_not_grow_without_end() -> None:
         assert buckets.take(number, 0.0)
     assert not buckets.take(999, 0.0)
     assert buckets.take(0, 0.0)  # forgotten
+
+
+def test_what_was_found_holds_for_a_moment() -> None:
+    now = [1000.0]
+    found: Fresh[str, int] = Fresh(lambda: now[0])
+    assert found.get("a") is None
+    found.put("a", 1)
+    now[0] += FRESH_S / 2
+    assert found.get("a") == 1
+    found.put("b", 2)
+    now[0] += FRESH_S / 2 + 0.001
+    assert (found.get("a"), found.get("b")) == (None, None)
+    found.put("a", 1)
+    now[0] -= 3600  # the clock is put back
+    assert found.get("a") is None
+
+
+def test_what_was_found_does_not_grow_without_end() -> None:
+    found: Fresh[int, int] = Fresh(lambda: 0.0)
+    found.get(0)
+    for number in range(10_000):
+        found.put(number, number)
+    assert sum(found.get(number) is not None for number in range(10_000)) == 4096
 
 
 def test_a_report() -> None:
