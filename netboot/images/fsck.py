@@ -91,11 +91,11 @@ def examine(store: ImageStore, version: Version, advance: Advance = unheard) -> 
         try:
             lineage_of(version, store.find)
         except NetbootError as error:
-            folder = version.root.path.parent
+            folder = version.folder
             yield Fault(
                 problem=Problem.LOST_PARENT, path=folder, what=f"has no root: {error.message}", label=version.label
             )
-    objects, folder = Objects(store.directory), version.root.path.parent
+    objects, folder = Objects(store.directory), version.folder
     if version.root.verity is None:
         return  # of the first format, whose files are no links
     for name, object in store.manifest(version).files.stored():
@@ -108,7 +108,7 @@ def examine(store: ImageStore, version: Version, advance: Advance = unheard) -> 
 def readable(store: ImageStore) -> tuple[tuple[Version, ...], list[Fault]]:
     """The versions that can be read, and what is the matter with the others."""
     versions, errors = store.readable()
-    known = {each.root.path.parent for each in versions}
+    known = {each.folder for each in versions}
     folders = [store.directory / name for name in store.names()]
     lost = [
         home / name

@@ -18,7 +18,7 @@ from pathlib import Path
 from netboot.images.files import is_new, names_in
 from netboot.images.gcplan import GcPlan
 from netboot.images.holders import Stock
-from netboot.images.objects import Objects
+from netboot.images.objects import FOLDER, Objects
 from netboot.images.removal import drop_orphans, drop_root, orphans, remove_versions
 from netboot.images.roots import locked
 from netboot.images.staging import abandoned, claimed, clear_abandoned
@@ -64,7 +64,7 @@ def garbage(store: ImageStore, plan: GcPlan, versions: Mapping[str, Version]) ->
     """All that goes by `plan`, and what is of no use anyway."""
     images, going = store.directory, Counter[int]()
     for label in plan.versions:
-        files = _files(versions[label].root.path.parent, going)
+        files = _files(versions[label].folder, going)
         yield Piece(kind=PieceKind.VERSION, name=label, size_bytes=_sole_bytes(files))
     for label in plan.roots:
         root = versions[label].root
@@ -99,11 +99,9 @@ def collect(
 def leftovers(images: Path, versions: Iterable[Version]) -> Iterator[Path]:
     """What killed processes left outside of the staging folder, and empty folders of images."""
     for version in versions:
-        folder = version.root.path.parent
-        there = [folder / name for name in sorted(names_in(folder)) if is_new(name)]
-        if there:
-            with locked(version, wait=False) as ours:
-                yield from there if ours else ()
+        there = [version.folder / name for name in sorted(names_in(version.folder)) if is_new(name)]
+        if there and _is_free(version.folder):
+            yield from there
     for name in sorted(names_in(images)):
         home = images / name
         if not name.startswith(".") and home.is_dir():
@@ -124,9 +122,19 @@ def clear_leftover(images: Path, path: Path) -> None:
     elif path.name == NEW_TAGS_NAME:
         with tags_locked(path.parent):
             path.unlink(missing_ok=True)
-    else:
+    elif Path(FOLDER) in path.relative_to(images).parents:
         with Objects(images).locked(alone=True):
             path.unlink(missing_ok=True)
+    else:
+        with locked(path.parent, wait=False) as ours:
+            if ours:
+                path.unlink(missing_ok=True)
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether nobody is at work on a version."""
+    with locked(folder, wait=False) as ours:
+        return ours
 
 
 def _files(path: Path, going: Counter[int]) -> list[Path]:

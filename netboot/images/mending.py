@@ -22,7 +22,7 @@ from netboot.images.identity import filesystem_uuids
 from netboot.images.measure import hash_file
 from netboot.images.objects import Objects
 from netboot.images.removal import drop_orphans
-from netboot.images.roots import lineage_of, remake
+from netboot.images.roots import lineage_of, locked, remake
 from netboot.images.staging import FOLDER as STAGING
 from netboot.images.staging import clear_abandoned
 from netboot.images.store import ImageStore
@@ -59,7 +59,7 @@ def _from_object(store: ImageStore, version: Version, file: Path) -> bool:
     place = objects.path(name)
     if not place.exists() or (file.exists() and place.samefile(file)) or _name_of(place, version.root.verity) != name:
         return False
-    with objects.locked():
+    with locked(version.folder), objects.locked():
         objects.restore(name, file)
     return True
 
@@ -115,18 +115,19 @@ def _put(store: ImageStore, version: Version, file: Path, write: Callable[[Spars
     """Write a file anew and put it in the place of the damaged one, if it became what was published."""
     name = _object_names(store, version)[file.name]
     new = file.with_name(f".{file.name}.new")
-    try:
-        new.unlink(missing_ok=True)
-        with SparseFile.open(new, create=True) as target:
-            write(target)
-            target.sync()
-        if name != object_name(hash_file(new).digest):
-            return False
-        new.chmod(0o444)
-        new.replace(file)
-        sync(file.parent)
-    finally:
-        new.unlink(missing_ok=True)
+    with locked(version.folder):
+        try:
+            new.unlink(missing_ok=True)
+            with SparseFile.open(new, create=True) as target:
+                write(target)
+                target.sync()
+            if name != object_name(hash_file(new).digest):
+                return False
+            new.chmod(0o444)
+            new.replace(file)
+            sync(file.parent)
+        finally:
+            new.unlink(missing_ok=True)
     if file.name in dict(store.manifest(version).files.stored()):
         objects = Objects(store.directory)
         with objects.locked():

@@ -73,20 +73,20 @@ def drop_orphans(store: ImageStore) -> None:
 
 def drop_root(version: Version) -> bool:
     """Drop root and tree of a version that can make them again; whether it was done, which it is not while in use."""
-    with locked(version, wait=False) as ours:
+    with locked(version.folder, wait=False) as ours:
         if not ours:
             return False
         # The root first: where there is a root, there is its tree.
         version.root.path.unlink(missing_ok=True)
         if version.root.verity is not None:
             version.root.verity.tree.path.unlink(missing_ok=True)
-        sync(version.root.path.parent)
+        sync(version.folder)
     return True
 
 
 def _take_out(version: Version, place: Path) -> None:
-    folder = version.root.path.parent
-    with locked(version, wait=False) as ours:
+    folder = version.folder
+    with locked(folder, wait=False) as ours:
         if not ours:
             raise Conflict(
                 f"the root of {version.label} is being made by another process", hint="wait until it is done"

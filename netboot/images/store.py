@@ -119,7 +119,7 @@ class ImageStore:
 
     def manifest(self, version: Version) -> Manifest:
         """Everything that is known of a version."""
-        return _read_manifest(version.root.path.parent / FILE_NAME, version.image, version.number)[0]
+        return _read_manifest(version.folder / FILE_NAME, version.image, version.number)[0]
 
     def has_root(self, version: Version) -> bool:
         """Whether its root is there, so that nobody waits for it."""
@@ -137,7 +137,7 @@ class ImageStore:
         self.materialise(version, advance)
         with self._objects.locked():
             for name, object in self.manifest(version).files.derivable():
-                self._objects.adopt(version.root.path.parent / name, object)
+                self._objects.adopt(version.folder / name, object)
 
     @contextmanager
     def stage(self, image: str) -> Iterator[Staging]:
@@ -201,7 +201,7 @@ class ImageStore:
         if manifest.parent is None or self._objects.path(object).exists():
             return None
         parent = self.get(VersionRef(manifest.image, manifest.parent.number))
-        file = parent.root.path.parent / name
+        file = parent.folder / name
         is_same = (name, object) in self.manifest(parent).files.stored()
         return file if is_same and file.exists() else None
 

@@ -26,7 +26,7 @@ class Shelved:
 
 def shelved(store: ImageStore, version: Version) -> Shelved:
     manifest = store.manifest(version)
-    folder = version.root.path.parent
+    folder = version.folder
     stored = {name for name, _ in manifest.files.stored()} | ({FILES["root"]} if version.delta is None else set())
     return Shelved(
         version=version,
