@@ -6,15 +6,15 @@ Versions never change, so looking needs no lock; what comes and goes meanwhile i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from netboot.errors import NetbootError
+from netboot.errors import NetbootError, NotFound
 from netboot.images.blocks import Advance, unheard
 from netboot.images.entries import FILES
-from netboot.images.files import is_new, names_in
+from netboot.images.files import is_new, names_in, same_file
 from netboot.images.garbage import PieceKind, garbage
 from netboot.images.gcplan import GcPlan
 from netboot.images.manifest import FILE_NAME
@@ -68,7 +68,8 @@ def examine_all(
     versions, unreadable = readable(store)
     yield from unreadable
     for version in versions:
-        yield from examine(store, version, advance)
+        faults = _examined(store, version, advance)
+        yield from faults if version.folder.exists() else ()  # it may have been removed meanwhile
     yield from _tags(store)
     digests = {each.label: str(each.digest) for each in versions}
     for folder, label, digest in drafts:
@@ -79,6 +80,13 @@ def examine_all(
     if not unreadable:  # or what those should have would count as of no use
         yield from _of_no_use(store, versions)
     yield from _foreign(store.directory)
+
+
+def _examined(store: ImageStore, version: Version, advance: Advance) -> list[Fault]:
+    try:
+        return list(examine(store, version, advance))
+    except NotFound:
+        return []
 
 
 def examine(store: ImageStore, version: Version, advance: Advance = unheard) -> Iterator[Fault]:
@@ -100,28 +108,21 @@ def examine(store: ImageStore, version: Version, advance: Advance = unheard) -> 
         return  # of the first format, whose files are no links
     for name, object in store.manifest(version).files.stored():
         file, place = folder / name, objects.path(object)
-        if name not in damaged and file.exists() and not (place.exists() and place.samefile(file)):
+        if name not in damaged and file.exists() and not same_file(place, file):
             what = "is no link to its object, so it is stored for this version alone"
             yield Fault(problem=Problem.UNLINKED, path=file, what=what, label=version.label)
 
 
-def readable(store: ImageStore) -> tuple[tuple[Version, ...], list[Fault]]:
+def readable(store: ImageStore) -> tuple[list[Version], list[Fault]]:
     """The versions that can be read, and what is the matter with the others."""
-    versions, errors = store.readable()
-    known = {each.folder for each in versions}
-    folders = [store.directory / name for name in store.names()]
-    lost = [
-        home / name
-        for home in folders
-        for name in sorted(names_in(home))
-        if name.isdecimal() and not name.startswith("0") and home / name not in known
-    ]
-    texts: Mapping[str, str] = {error.message.partition(" ")[0]: error.message for error in errors}
-    faults = []
-    for folder in lost:
-        file = folder / FILE_NAME
-        what = texts.get(str(file), f"{file} cannot be read").removeprefix(f"{file} ")
-        label = f"{folder.parent.name}:{folder.name}"
+    versions, faults = [], []
+    for label, found in store.each():
+        if isinstance(found, Version):
+            versions.append(found)
+            continue
+        image, _, number = label.partition(":")
+        file = store.directory / image / number / FILE_NAME
+        what = found.message.removeprefix(f"{file} ")
         faults.append(Fault(problem=Problem.UNREADABLE, path=file, what=what, label=label))
     return versions, faults
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
+from netboot.errors import NotFound
 from netboot.images.files import is_new, names_in
 from netboot.images.gcplan import GcPlan
 from netboot.images.holders import Stock
@@ -73,8 +75,8 @@ def garbage(store: ImageStore, plan: GcPlan, versions: Mapping[str, Version]) ->
     for path in (*abandoned(images), *leftovers(images, versions.values())):
         yield Piece(kind=PieceKind.ABANDONED, name=str(path), size_bytes=_sole_bytes(_files(path, going)))
     for name in orphans(store, going, without=plan.versions):
-        size_bytes = Objects(images).path(name).stat().st_blocks * 512
-        yield Piece(kind=PieceKind.OBJECT, name=name, size_bytes=size_bytes)
+        for state in _states([Objects(images).path(name)]):
+            yield Piece(kind=PieceKind.OBJECT, name=name, size_bytes=state.st_blocks * 512)
 
 
 def collect(
@@ -89,7 +91,8 @@ def collect(
         going = tuple(labels)
         remove_versions(store, image, [versions[each] for each in going], check=partial(check, going))
     for label in plan.roots:
-        drop_root(versions[label])
+        with suppress(NotFound):
+            drop_root(versions[label])
     clear_abandoned(images)
     for path in leftovers(images, [each for label, each in versions.items() if label not in plan.versions]):
         clear_leftover(images, path)
@@ -126,25 +129,34 @@ def clear_leftover(images: Path, path: Path) -> None:
         with Objects(images).locked(alone=True):
             path.unlink(missing_ok=True)
     else:
-        with locked(path.parent, wait=False) as ours:
+        with suppress(NotFound), locked(path.parent, wait=False) as ours:
             if ours:
                 path.unlink(missing_ok=True)
 
 
 def _is_free(folder: Path) -> bool:
     """Whether nobody is at work on a version."""
-    with locked(folder, wait=False) as ours:
-        return ours
+    try:
+        with locked(folder, wait=False) as ours:
+            return ours
+    except NotFound:
+        return False
 
 
 def _files(path: Path, going: Counter[int]) -> list[Path]:
     """All files at or below `path`; their names are counted as going."""
     files = [path] if path.is_file() else [Path(at) / name for at, _, names in os.walk(path) for name in names]
-    going.update(file.lstat().st_ino for file in files)
+    going.update(state.st_ino for state in _states(files))
     return files
 
 
 def _sole_bytes(files: Iterable[Path]) -> int:
     """What files take that have no other name."""
-    states = [file.lstat() for file in files if file.exists()]
-    return sum(state.st_blocks * 512 for state in states if state.st_nlink == 1)
+    return sum(state.st_blocks * 512 for state in _states(files) if state.st_nlink == 1)
+
+
+def _states(files: Iterable[Path]) -> Iterator[os.stat_result]:
+    """Of those that are still there."""
+    for file in files:
+        with suppress(FileNotFoundError):
+            yield file.lstat()

@@ -15,7 +15,7 @@ from netboot.images import delta, verity
 from netboot.images.blocks import Advance, unheard
 from netboot.images.cow import write_cow
 from netboot.images.entries import FILES, object_name
-from netboot.images.files import sync
+from netboot.images.files import same_file, sync
 from netboot.images.fsck import Fault, Problem
 from netboot.images.garbage import clear_leftover
 from netboot.images.identity import filesystem_uuids
@@ -57,7 +57,7 @@ def _from_object(store: ImageStore, version: Version, file: Path) -> bool:
         return False  # of the first format, which has no objects
     objects, name = Objects(store.directory), _object_names(store, version)[file.name]
     place = objects.path(name)
-    if not place.exists() or (file.exists() and place.samefile(file)) or _name_of(place, version.root.verity) != name:
+    if not place.exists() or same_file(place, file) or _name_of(place, version.root.verity) != name:
         return False
     with locked(version.folder), objects.locked():
         objects.restore(name, file)

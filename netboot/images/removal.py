@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from netboot.errors import Conflict
+from netboot.errors import Conflict, NotFound
 from netboot.images.files import names_in, sync
 from netboot.images.objects import Objects
 from netboot.images.roots import locked
@@ -39,7 +40,8 @@ def remove_versions(store: ImageStore, image: str, versions: Sequence[Version], 
                     (home / name).unlink(missing_ok=True)
                 sync(home)
             for version in versions:
-                _take_out(version, place)
+                with suppress(NotFound):  # somebody else was quicker
+                    _take_out(version, place)
         if not names_in(home):
             home.rmdir()
             sync(images)
@@ -55,12 +57,14 @@ def orphans(store: ImageStore, going: Counter[int] | None = None, without: Colle
     objects, wanted = Objects(store.directory), set[str]()
     for version in store.list():
         if version.label not in without:
-            files = store.manifest(version).files
-            wanted |= {name for _, name in (*files.stored(), *files.derivable())}
+            with suppress(NotFound):
+                files = store.manifest(version).files
+                wanted |= {name for _, name in (*files.stored(), *files.derivable())}
     for name in objects.names():
-        state = objects.path(name).stat()
-        if name not in wanted and state.st_nlink - 1 <= (going[state.st_ino] if going else 0):
-            yield name
+        with suppress(FileNotFoundError):  # somebody else was quicker
+            state = objects.path(name).stat()
+            if name not in wanted and state.st_nlink - 1 <= (going[state.st_ino] if going else 0):
+                yield name
 
 
 def drop_orphans(store: ImageStore) -> None:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from netboot.errors import InvalidInput, NetbootError
+from netboot.errors import InvalidInput, NetbootError, NotFound
 from netboot.images import blocks, delta, verity
 from netboot.images.blocks import Advance, unheard
 from netboot.images.cow import open_cow
@@ -100,8 +100,14 @@ def remake(version: Version, find: Find, advance: Advance = unheard) -> None:
 
 @contextmanager
 def locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
-    """Hold a version's folder, against others who would make, drop or mend files of it; whether it could be had."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Hold a version's folder, against others who would make, drop or mend files of it; whether it could be had.
+
+    `NotFound` when it was removed.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise NotFound(f"{folder.parent.name}:{folder.name} was removed meanwhile") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -49,20 +49,29 @@ class ImageStore:
     def directory(self) -> Path:
         return self._directory
 
-    def list(self) -> tuple[Version, ...]:
-        """Every version, by image and number.  A manifest that cannot be read is an error, not an absence."""
-        return tuple(self._load(image, number) for image in self.names() for number in self._numbers(image))
-
-    def readable(self) -> tuple[tuple[Version, ...], tuple[NetbootError, ...]]:
-        """Every version that can be read, and why the others cannot: for who must go on with what is whole."""
-        versions, errors = [], []
+    def each(self) -> Iterator[tuple[str, Version | NetbootError]]:
+        """Every version with its label, by image and number; in place of one that cannot be read, why it cannot."""
         for image in self.names():
             for number in self._numbers(image):
                 try:
-                    versions.append(self._load(image, number))
+                    version: Version | NetbootError | None = self._there(image, number)
                 except NetbootError as error:
-                    errors.append(error)
-        return tuple(versions), tuple(errors)
+                    version = error
+                if version is not None:
+                    yield f"{image}:{number}", version
+
+    def list(self) -> tuple[Version, ...]:
+        """Every version, by image and number.  A manifest that cannot be read is an error, not an absence."""
+        versions, errors = self.readable()
+        for error in errors:
+            raise error
+        return versions
+
+    def readable(self) -> tuple[tuple[Version, ...], tuple[NetbootError, ...]]:
+        """Every version that can be read, and why the others cannot: for who must go on with what is whole."""
+        found = [each for _, each in self.each()]
+        versions = tuple(each for each in found if isinstance(each, Version))
+        return versions, tuple(each for each in found if isinstance(each, NetbootError))
 
     def names(self) -> tuple[str, ...]:
         """The images of which there is a version."""
@@ -75,7 +84,7 @@ class ImageStore:
         # What a tag has to say is asked only where one may be meant.
         tags = NO_TAGS if isinstance(ref.selector, int) else self.tags(ref.image)
         number = tags.resolve(ref.selector, numbers)
-        return self._load(ref.image, number) if number is not None else None
+        return self._there(ref.image, number) if number is not None else None
 
     def get(self, ref: VersionRef) -> Version:
         """As `find`, but `NotFound` says what there is instead."""
@@ -118,8 +127,13 @@ class ImageStore:
         return change_tags(self._directory / image, checked)
 
     def manifest(self, version: Version) -> Manifest:
-        """Everything that is known of a version."""
-        return _read_manifest(version.folder / FILE_NAME, version.image, version.number)[0]
+        """Everything that is known of a version.  `NotFound` when it was removed meanwhile."""
+        try:
+            return _read_manifest(version.folder / FILE_NAME, version.image, version.number)[0]
+        except NetbootError as error:
+            if version.folder.exists():
+                raise
+            raise NotFound(f"{version.label} was removed meanwhile") from error
 
     def has_root(self, version: Version) -> bool:
         """Whether its root is there, so that nobody waits for it."""
@@ -215,6 +229,15 @@ class ImageStore:
         if stamp is not None and time.time_ns() - stamp > _SETTLED_NS:
             self._listed[image] = stamp, folder, numbers
         return numbers
+
+    def _there(self, image: str, number: int) -> Version | None:
+        """As `_load`, None for a version that was removed since it was listed."""
+        try:
+            return self._load(image, number)
+        except NetbootError:
+            if (self._directory / image / str(number)).exists():
+                raise
+            return None
 
     def _load(self, image: str, number: int) -> Version:
         known = self._read.get((image, number))
