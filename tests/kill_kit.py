@@ -69,7 +69,7 @@ def find(store: ImageStore, number: int) -> Version:
 
 def held(store: ImageStore) -> dict[str, tuple[Holder, ...]]:
     """Of a site without clients."""
-    return holders_of(stock_of(store), Wants(tags={name: store.tags(name) for name in store.names()}))
+    return holders_of(stock_of(store, store.list()), Wants(tags={name: store.tags(name) for name in store.names()}))
 
 
 def check_free(store: ImageStore, labels: Sequence[str]) -> None:
@@ -82,7 +82,7 @@ def check_free(store: ImageStore, labels: Sequence[str]) -> None:
 
 def gc(store: ImageStore, keep: int | None) -> None:
     versions = {each.label: each for each in store.list()}
-    stock = [each for each in stock_of(store) if each.label in versions]
+    stock = stock_of(store, versions.values())
     plan = plan_gc(stock, holders_of(stock, Wants(tags={name: store.tags(name) for name in store.names()})), keep=keep)
     list(garbage(store, plan, versions))
     collect(store, plan, versions, check=partial(check_free, store))

@@ -24,6 +24,7 @@ from netboot.images.store import ImageStore
 from netboot.images.tagfile import FILE_NAME as TAGS_FILE_NAME
 from netboot.images.whole import damage_of
 from netboot.model.image import Version
+from netboot.model.names import is_image_name
 
 
 class Problem(StrEnum):
@@ -99,15 +100,13 @@ def examine(store: ImageStore, version: Version, advance: Advance = unheard) -> 
         try:
             lineage_of(version, store.find)
         except NetbootError as error:
-            folder = version.folder
-            yield Fault(
-                problem=Problem.LOST_PARENT, path=folder, what=f"has no root: {error.message}", label=version.label
-            )
-    objects, folder = Objects(store.directory), version.folder
+            what = f"has no root: {error.message}"
+            yield Fault(problem=Problem.LOST_PARENT, path=version.folder, what=what, label=version.label)
+    objects = Objects(store.directory)
     if version.root.verity is None:
         return  # of the first format, whose files are no links
     for name, object in store.manifest(version).files.stored():
-        file, place = folder / name, objects.path(object)
+        file, place = version.folder / name, objects.path(object)
         if name not in damaged and file.exists() and not same_file(place, file):
             what = "is no link to its object, so it is stored for this version alone"
             yield Fault(problem=Problem.UNLINKED, path=file, what=what, label=version.label)
@@ -161,7 +160,7 @@ def _foreign(images: Path) -> Iterator[Fault]:
         home = images / name
         if name.startswith("."):
             strays += [] if name in _OURS else [home]
-        elif not home.is_dir():
+        elif not is_image_name(name) or not home.is_dir():
             strays.append(home)
         else:
             for inner in sorted(names_in(home)):

@@ -28,6 +28,7 @@ from netboot.images.store import ImageStore
 from netboot.images.tagfile import NEW_NAME as NEW_TAGS_NAME
 from netboot.images.tagfile import tags_locked
 from netboot.model.image import Version
+from netboot.model.names import is_image_name
 from netboot.system.loop import find_loop
 
 
@@ -48,17 +49,17 @@ class Piece:
     size_bytes: int
 
 
-def stock_of(store: ImageStore) -> tuple[Stock, ...]:
-    """Every version as far as keeping it goes.  A manifest that cannot be read is an error."""
+def stock_of(store: ImageStore, versions: Iterable[Version]) -> tuple[Stock, ...]:
+    """Versions as far as keeping them goes."""
     return tuple(
         Stock(
             image=each.image,
             number=each.number,
-            parent=each.parent.number if each.parent else None,
+            parent=each.parent.number if each.parent and not store.is_whole(each) else None,
             has_root=each.root.path.exists(),
             root_in_use=each.parent is not None and find_loop(each.root.path) is not None,
         )
-        for each in store.list()
+        for each in versions
     )
 
 
@@ -92,7 +93,7 @@ def collect(
         remove_versions(store, image, [versions[each] for each in going], check=partial(check, going))
     for label in plan.roots:
         with suppress(NotFound):
-            drop_root(versions[label])
+            drop_root(store, versions[label])
     clear_abandoned(images)
     for path in leftovers(images, [each for label, each in versions.items() if label not in plan.versions]):
         clear_leftover(images, path)
@@ -107,7 +108,7 @@ def leftovers(images: Path, versions: Iterable[Version]) -> Iterator[Path]:
             yield from there
     for name in sorted(names_in(images)):
         home = images / name
-        if not name.startswith(".") and home.is_dir():
+        if is_image_name(name) and home.is_dir():
             inner = names_in(home)
             if not inner:
                 yield home

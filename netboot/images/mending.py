@@ -14,7 +14,7 @@ from netboot.errors import NetbootError
 from netboot.images import delta, verity
 from netboot.images.blocks import Advance, unheard
 from netboot.images.cow import write_cow
-from netboot.images.entries import FILES, object_name
+from netboot.images.entries import FILES, object_name, root_object
 from netboot.images.files import same_file, sync
 from netboot.images.fsck import Fault, Problem
 from netboot.images.garbage import clear_leftover
@@ -69,7 +69,7 @@ def _name_of(file: Path, tree: Verity) -> str:
     if not file.name.startswith("verity-"):
         return object_name(hash_file(file).digest)
     with SparseFile.open(file) as data:
-        return f"verity-{verity.root_of(data, salt=tree.salt).hex}"
+        return root_object(verity.root_of(data, salt=tree.salt))
 
 
 def _object_names(store: ImageStore, version: Version) -> dict[str, str]:
@@ -157,8 +157,12 @@ def _clear(store: ImageStore, fault: Fault, advance: Advance) -> bool:
 
 
 def _look_again(store: ImageStore, fault: Fault, advance: Advance) -> bool:
-    """Its root can be had if that of an ancestor was mended."""
-    lineage_of(_version(store, fault), store.find)
+    """Its root can be had if that of an ancestor was mended, or if it was made whole and is an object."""
+    version = _version(store, fault)
+    if version.root.verity is not None:
+        for file in (version.root.verity.tree.path, version.root.path):
+            _from_object(store, version, file)
+    lineage_of(version, store.find)
     return True
 
 

@@ -75,10 +75,13 @@ def drop_orphans(store: ImageStore) -> None:
             objects.remove(name)
 
 
-def drop_root(version: Version) -> bool:
-    """Drop root and tree of a version that can make them again; whether it was done, which it is not while in use."""
+def drop_root(store: ImageStore, version: Version) -> bool:
+    """Drop root and tree of a version that can make them again; whether it was done.
+
+    It is not while somebody is at work on it, or when it was made whole since that was planned.
+    """
     with locked(version.folder, wait=False) as ours:
-        if not ours:
+        if not ours or store.is_whole(version):
             return False
         # The root first: where there is a root, there is its tree.
         version.root.path.unlink(missing_ok=True)

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from netboot.errors import Conflict, InvalidInput, NetbootError, NotFound
 from netboot.images.blocks import Advance, unheard
-from netboot.images.files import changed_at, names_in, sync, unreadable, unwritten
+from netboot.images.entries import root_object
+from netboot.images.files import changed_at, names_in, same_file, unreadable, unwritten
 from netboot.images.manifest import FILE_NAME, Manifest, manifest_digest, parse_manifest, version_of
 from netboot.images.objects import Objects
-from netboot.images.roots import has_root, materialise
+from netboot.images.placing import put_in_place
+from netboot.images.roots import has_root, locked, materialise
 from netboot.images.staging import Staging, claimed
 from netboot.images.tagfile import FILE_NAME as TAGS_FILE_NAME
 from netboot.images.tagfile import change_tags, read_tags
@@ -135,6 +137,12 @@ class ImageStore:
                 raise
             raise NotFound(f"{version.label} was removed meanwhile") from error
 
+    def is_whole(self, version: Version) -> bool:
+        """Whether it is stored whole: as it was published, or made so since."""
+        if version.delta is None or version.root.verity is None:
+            return True
+        return same_file(version.root.path, self._objects.path(root_object(version.root.verity.root_hash)))
+
     def has_root(self, version: Version) -> bool:
         """Whether its root is there, so that nobody waits for it."""
         return has_root(version)
@@ -149,7 +157,7 @@ class ImageStore:
     def make_whole(self, version: Version, advance: Advance = unheard) -> None:
         """Store a version whole from now on, so that it needs its parent no more.  Blocks."""
         self.materialise(version, advance)
-        with self._objects.locked():
+        with locked(version.folder), self._objects.locked():
             for name, object in self.manifest(version).files.derivable():
                 self._objects.adopt(version.folder / name, object)
 
@@ -173,35 +181,18 @@ class ImageStore:
         `staging.version` holds the files that the manifest says are stored; of a version with a delta, also root and
         tree may be there, so that nobody has to make them.  `Conflict` when the parent is not what it was.
         """
-        self._check_parent(manifest)
-        _check_staged(staging, manifest)
+        parent = self._parent_of(manifest)
+        same = dict(self.manifest(parent).files.stored()) if parent else {}
         try:
-            self._put_in_place(staging, manifest)
+            put_in_place(self._directory, staging, manifest, parent=parent, parents_objects=same)
         except OSError as error:
             raise unwritten(self._directory, error) from error
         return self._load(staging.image, staging.number)
 
-    def _put_in_place(self, staging: Staging, manifest: Manifest) -> None:
-        (staging.version / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
-        for file in staging.version.iterdir():
-            file.chmod(0o444)
-            sync(file)
-        staging.version.chmod(0o755)
-        home = self._directory / staging.image
-        home.mkdir(exist_ok=True)
-        with self._objects.locked():
-            for name, object in manifest.files.stored():
-                if (same := self._of_parent(manifest, name, object)) is not None:
-                    self._objects.adopt(same, object)
-                self._objects.adopt(staging.version / name, object)
-            sync(staging.version)
-            staging.version.rename(home / str(staging.number))
-            sync(home)
-            sync(self._directory)
-
-    def _check_parent(self, manifest: Manifest) -> None:
+    def _parent_of(self, manifest: Manifest) -> Version | None:
+        """The version that `manifest` names as parent; `Conflict` when it is not what it was."""
         if (parent := manifest.parent) is None:
-            return
+            return None
         found = self.find(VersionRef(manifest.image, parent.number))
         if found is None or found.digest != parent.digest:
             state = "is gone" if found is None else "is another one than before"
@@ -209,15 +200,7 @@ class ImageStore:
                 f"{manifest.image}:{parent.number}, to which the new version is stored as changes, {state}",
                 hint=f"begin again from a version that is there: netboot image list {manifest.image}",
             )
-
-    def _of_parent(self, manifest: Manifest, name: str, object: str) -> Path | None:
-        """The parent's file of that name if it is the same and no object yet, as in versions of the first format."""
-        if manifest.parent is None or self._objects.path(object).exists():
-            return None
-        parent = self.get(VersionRef(manifest.image, manifest.parent.number))
-        file = parent.folder / name
-        is_same = (name, object) in self.manifest(parent).files.stored()
-        return file if is_same and file.exists() else None
+        return found
 
     def _numbers(self, image: str) -> tuple[int, ...]:
         known = self._listed.get(image)
@@ -249,17 +232,6 @@ class ImageStore:
         version = version_of(manifest, digest=manifest_digest(text), directory=file.parent)
         self._read[image, number] = stamp or 0, str(file), version
         return version
-
-
-def _check_staged(staging: Staging, manifest: Manifest) -> None:
-    """A version with a file too few would be seen as damaged, one with a file too many would keep it for ever."""
-    if (manifest.image, manifest.number) != (staging.image, staging.number):
-        raise ValueError(f"a manifest of {manifest.image}:{manifest.number} for {staging.image}:{staging.number}")
-    stored = {name for name, _ in manifest.files.stored()}
-    allowed = stored | {name for name, _ in manifest.files.derivable()}
-    there = {file.name for file in staging.version.iterdir()}
-    if not stored <= there or not there <= allowed:
-        raise ValueError(f"staged are {sorted(there)}, the manifest stores {sorted(stored)}")
 
 
 def _read_manifest(file: Path, image: str, number: int) -> tuple[Manifest, str]:
