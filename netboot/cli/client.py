@@ -43,7 +43,8 @@ ImageOption = Annotated[
     typer.Option(
         "--image",
         metavar="IMAGE[:REF]",
-        help="What it boots: an image, of which the newest version is taken, or one version, as debian-minimal:3.",
+        help="What it boots: an image, for its tag stable or else its newest version, or IMAGE:TAG, or one version, as"
+        " debian-minimal:3.",
         autocompletion=complete_image,
     ),
 ]

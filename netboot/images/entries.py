@@ -86,12 +86,18 @@ class Files:
     def derivable(self) -> Iterator[tuple[str, str]]:
         """Root and tree, which are `stored` when there is no delta to make them from."""
         if verity := self.root.verity:
-            yield FILES["root"], f"verity-{verity.root_hash.hex}"
+            yield FILES["root"], root_object(verity.root_hash)
             yield FILES["verity"], object_name(verity.tree.digest)
 
 
 def object_name(digest: Digest) -> str:
+    """Of the object that holds a file of this digest."""
     return f"sha256-{digest.hex}"
+
+
+def root_object(root_hash: Digest) -> str:
+    """Of the object that holds a root of this root hash."""
+    return f"verity-{root_hash.hex}"
 
 
 def shape_files(files: Files) -> dict[str, Any]:

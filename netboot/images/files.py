@@ -39,6 +39,14 @@ def changed_at(path: str) -> int | None:
         return None
 
 
+def same_file(one: Path, other: Path) -> bool:
+    """Whether both are names of one file; False when either is not there (any more)."""
+    try:
+        return one.samefile(other)
+    except FileNotFoundError:
+        return False
+
+
 def sync(path: Path) -> None:
     """Return when a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -6,16 +6,16 @@ Versions never change, so looking needs no lock; what comes and goes meanwhile i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from netboot.errors import NetbootError
+from netboot.errors import NetbootError, NotFound
 from netboot.images.blocks import Advance, unheard
 from netboot.images.boottests import FILE_NAME as TESTS_FILE_NAME
 from netboot.images.entries import FILES
-from netboot.images.files import is_new, names_in
+from netboot.images.files import is_new, names_in, same_file
 from netboot.images.garbage import PieceKind, garbage
 from netboot.images.gcplan import GcPlan
 from netboot.images.manifest import FILE_NAME
@@ -25,6 +25,7 @@ from netboot.images.store import ImageStore
 from netboot.images.tagfile import FILE_NAME as TAGS_FILE_NAME
 from netboot.images.whole import damage_of
 from netboot.model.image import Version
+from netboot.model.names import is_image_name
 
 
 class Problem(StrEnum):
@@ -69,7 +70,8 @@ def examine_all(
     versions, unreadable = readable(store)
     yield from unreadable
     for version in versions:
-        yield from examine(store, version, advance)
+        faults = _examined(store, version, advance)
+        yield from faults if version.folder.exists() else ()  # it may have been removed meanwhile
     yield from _tags(store)
     yield from _boot_tests(store)
     digests = {each.label: str(each.digest) for each in versions}
@@ -83,6 +85,13 @@ def examine_all(
     yield from _foreign(store.directory)
 
 
+def _examined(store: ImageStore, version: Version, advance: Advance) -> list[Fault]:
+    try:
+        return list(examine(store, version, advance))
+    except NotFound:
+        return []
+
+
 def examine(store: ImageStore, version: Version, advance: Advance = unheard) -> Iterator[Fault]:
     """One version: its files bit for bit, its links, and whether its root can be had."""
     damaged = set()
@@ -93,37 +102,28 @@ def examine(store: ImageStore, version: Version, advance: Advance = unheard) -> 
         try:
             lineage_of(version, store.find)
         except NetbootError as error:
-            folder = version.root.path.parent
-            yield Fault(
-                problem=Problem.LOST_PARENT, path=folder, what=f"has no root: {error.message}", label=version.label
-            )
-    objects, folder = Objects(store.directory), version.root.path.parent
+            what = f"has no root: {error.message}"
+            yield Fault(problem=Problem.LOST_PARENT, path=version.folder, what=what, label=version.label)
+    objects = Objects(store.directory)
     if version.root.verity is None:
         return  # of the first format, whose files are no links
     for name, object in store.manifest(version).files.stored():
-        file, place = folder / name, objects.path(object)
-        if name not in damaged and file.exists() and not (place.exists() and place.samefile(file)):
+        file, place = version.folder / name, objects.path(object)
+        if name not in damaged and file.exists() and not same_file(place, file):
             what = "is no link to its object, so it is stored for this version alone"
             yield Fault(problem=Problem.UNLINKED, path=file, what=what, label=version.label)
 
 
-def readable(store: ImageStore) -> tuple[tuple[Version, ...], list[Fault]]:
+def readable(store: ImageStore) -> tuple[list[Version], list[Fault]]:
     """The versions that can be read, and what is the matter with the others."""
-    versions, errors = store.readable()
-    known = {each.root.path.parent for each in versions}
-    folders = [store.directory / name for name in store.names()]
-    lost = [
-        home / name
-        for home in folders
-        for name in sorted(names_in(home))
-        if name.isdecimal() and not name.startswith("0") and home / name not in known
-    ]
-    texts: Mapping[str, str] = {error.message.partition(" ")[0]: error.message for error in errors}
-    faults = []
-    for folder in lost:
-        file = folder / FILE_NAME
-        what = texts.get(str(file), f"{file} cannot be read").removeprefix(f"{file} ")
-        label = f"{folder.parent.name}:{folder.name}"
+    versions, faults = [], []
+    for label, found in store.each():
+        if isinstance(found, Version):
+            versions.append(found)
+            continue
+        image, _, number = label.partition(":")
+        file = store.directory / image / number / FILE_NAME
+        what = found.message.removeprefix(f"{file} ")
         faults.append(Fault(problem=Problem.UNREADABLE, path=file, what=what, label=label))
     return versions, faults
 
@@ -171,7 +171,7 @@ def _foreign(images: Path) -> Iterator[Fault]:
         home = images / name
         if name.startswith("."):
             strays += [] if name in _OURS else [home]
-        elif not home.is_dir():
+        elif not is_image_name(name) or not home.is_dir():
             strays.append(home)
         else:
             for inner in sorted(names_in(home)):

@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 
+from netboot.errors import NotFound
 from netboot.images.files import is_new, names_in
 from netboot.images.gcplan import GcPlan
 from netboot.images.holders import Stock
-from netboot.images.objects import Objects
+from netboot.images.objects import FOLDER, Objects
 from netboot.images.removal import drop_orphans, drop_root, orphans, remove_versions
 from netboot.images.roots import locked
 from netboot.images.staging import abandoned, claimed, clear_abandoned
@@ -26,6 +28,7 @@ from netboot.images.store import ImageStore
 from netboot.images.tagfile import NEW_NAME as NEW_TAGS_NAME
 from netboot.images.tagfile import tags_locked
 from netboot.model.image import Version
+from netboot.model.names import is_image_name
 from netboot.system.loop import find_loop
 
 
@@ -46,17 +49,17 @@ class Piece:
     size_bytes: int
 
 
-def stock_of(store: ImageStore) -> tuple[Stock, ...]:
-    """Every version as far as keeping it goes.  A manifest that cannot be read is an error."""
+def stock_of(store: ImageStore, versions: Iterable[Version]) -> tuple[Stock, ...]:
+    """Versions as far as keeping them goes."""
     return tuple(
         Stock(
             image=each.image,
             number=each.number,
-            parent=each.parent.number if each.parent else None,
+            parent=each.parent.number if each.parent and not store.is_whole(each) else None,
             has_root=each.root.path.exists(),
             root_in_use=each.parent is not None and find_loop(each.root.path) is not None,
         )
-        for each in store.list()
+        for each in versions
     )
 
 
@@ -64,7 +67,7 @@ def garbage(store: ImageStore, plan: GcPlan, versions: Mapping[str, Version]) ->
     """All that goes by `plan`, and what is of no use anyway."""
     images, going = store.directory, Counter[int]()
     for label in plan.versions:
-        files = _files(versions[label].root.path.parent, going)
+        files = _files(versions[label].folder, going)
         yield Piece(kind=PieceKind.VERSION, name=label, size_bytes=_sole_bytes(files))
     for label in plan.roots:
         root = versions[label].root
@@ -73,8 +76,8 @@ def garbage(store: ImageStore, plan: GcPlan, versions: Mapping[str, Version]) ->
     for path in (*abandoned(images), *leftovers(images, versions.values())):
         yield Piece(kind=PieceKind.ABANDONED, name=str(path), size_bytes=_sole_bytes(_files(path, going)))
     for name in orphans(store, going, without=plan.versions):
-        size_bytes = Objects(images).path(name).stat().st_blocks * 512
-        yield Piece(kind=PieceKind.OBJECT, name=name, size_bytes=size_bytes)
+        for state in _states([Objects(images).path(name)]):
+            yield Piece(kind=PieceKind.OBJECT, name=name, size_bytes=state.st_blocks * 512)
 
 
 def collect(
@@ -89,7 +92,8 @@ def collect(
         going = tuple(labels)
         remove_versions(store, image, [versions[each] for each in going], check=partial(check, going))
     for label in plan.roots:
-        drop_root(versions[label])
+        with suppress(NotFound):
+            drop_root(store, versions[label])
     clear_abandoned(images)
     for path in leftovers(images, [each for label, each in versions.items() if label not in plan.versions]):
         clear_leftover(images, path)
@@ -99,14 +103,12 @@ def collect(
 def leftovers(images: Path, versions: Iterable[Version]) -> Iterator[Path]:
     """What killed processes left outside of the staging folder, and empty folders of images."""
     for version in versions:
-        folder = version.root.path.parent
-        there = [folder / name for name in sorted(names_in(folder)) if is_new(name)]
-        if there:
-            with locked(version, wait=False) as ours:
-                yield from there if ours else ()
+        there = [version.folder / name for name in sorted(names_in(version.folder)) if is_new(name)]
+        if there and _is_free(version.folder):
+            yield from there
     for name in sorted(names_in(images)):
         home = images / name
-        if not name.startswith(".") and home.is_dir():
+        if is_image_name(name) and home.is_dir():
             inner = names_in(home)
             if not inner:
                 yield home
@@ -124,19 +126,38 @@ def clear_leftover(images: Path, path: Path) -> None:
     elif path.name == NEW_TAGS_NAME:
         with tags_locked(path.parent):
             path.unlink(missing_ok=True)
-    else:
+    elif Path(FOLDER) in path.relative_to(images).parents:
         with Objects(images).locked(alone=True):
             path.unlink(missing_ok=True)
+    else:
+        with suppress(NotFound), locked(path.parent, wait=False) as ours:
+            if ours:
+                path.unlink(missing_ok=True)
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether nobody is at work on a version."""
+    try:
+        with locked(folder, wait=False) as ours:
+            return ours
+    except NotFound:
+        return False
 
 
 def _files(path: Path, going: Counter[int]) -> list[Path]:
     """All files at or below `path`; their names are counted as going."""
     files = [path] if path.is_file() else [Path(at) / name for at, _, names in os.walk(path) for name in names]
-    going.update(file.lstat().st_ino for file in files)
+    going.update(state.st_ino for state in _states(files))
     return files
 
 
 def _sole_bytes(files: Iterable[Path]) -> int:
     """What files take that have no other name."""
-    states = [file.lstat() for file in files if file.exists()]
-    return sum(state.st_blocks * 512 for state in states if state.st_nlink == 1)
+    return sum(state.st_blocks * 512 for state in _states(files) if state.st_nlink == 1)
+
+
+def _states(files: Iterable[Path]) -> Iterator[os.stat_result]:
+    """Of those that are still there."""
+    for file in files:
+        with suppress(FileNotFoundError):
+            yield file.lstat()

@@ -14,15 +14,15 @@ from netboot.errors import NetbootError
 from netboot.images import delta, verity
 from netboot.images.blocks import Advance, unheard
 from netboot.images.cow import write_cow
-from netboot.images.entries import FILES, object_name
-from netboot.images.files import sync
+from netboot.images.entries import FILES, object_name, root_object
+from netboot.images.files import same_file, sync
 from netboot.images.fsck import Fault, Problem
 from netboot.images.garbage import clear_leftover
 from netboot.images.identity import filesystem_uuids
 from netboot.images.measure import hash_file
 from netboot.images.objects import Objects
 from netboot.images.removal import drop_orphans
-from netboot.images.roots import lineage_of, remake
+from netboot.images.roots import lineage_of, locked, remake
 from netboot.images.staging import FOLDER as STAGING
 from netboot.images.staging import clear_abandoned
 from netboot.images.store import ImageStore
@@ -57,9 +57,9 @@ def _from_object(store: ImageStore, version: Version, file: Path) -> bool:
         return False  # of the first format, which has no objects
     objects, name = Objects(store.directory), _object_names(store, version)[file.name]
     place = objects.path(name)
-    if not place.exists() or (file.exists() and place.samefile(file)) or _name_of(place, version.root.verity) != name:
+    if not place.exists() or same_file(place, file) or _name_of(place, version.root.verity) != name:
         return False
-    with objects.locked():
+    with locked(version.folder), objects.locked():
         objects.restore(name, file)
     return True
 
@@ -69,7 +69,7 @@ def _name_of(file: Path, tree: Verity) -> str:
     if not file.name.startswith("verity-"):
         return object_name(hash_file(file).digest)
     with SparseFile.open(file) as data:
-        return f"verity-{verity.root_of(data, salt=tree.salt).hex}"
+        return root_object(verity.root_of(data, salt=tree.salt))
 
 
 def _object_names(store: ImageStore, version: Version) -> dict[str, str]:
@@ -115,18 +115,19 @@ def _put(store: ImageStore, version: Version, file: Path, write: Callable[[Spars
     """Write a file anew and put it in the place of the damaged one, if it became what was published."""
     name = _object_names(store, version)[file.name]
     new = file.with_name(f".{file.name}.new")
-    try:
-        new.unlink(missing_ok=True)
-        with SparseFile.open(new, create=True) as target:
-            write(target)
-            target.sync()
-        if name != object_name(hash_file(new).digest):
-            return False
-        new.chmod(0o444)
-        new.replace(file)
-        sync(file.parent)
-    finally:
-        new.unlink(missing_ok=True)
+    with locked(version.folder):
+        try:
+            new.unlink(missing_ok=True)
+            with SparseFile.open(new, create=True) as target:
+                write(target)
+                target.sync()
+            if name != object_name(hash_file(new).digest):
+                return False
+            new.chmod(0o444)
+            new.replace(file)
+            sync(file.parent)
+        finally:
+            new.unlink(missing_ok=True)
     if file.name in dict(store.manifest(version).files.stored()):
         objects = Objects(store.directory)
         with objects.locked():
@@ -156,8 +157,12 @@ def _clear(store: ImageStore, fault: Fault, advance: Advance) -> bool:
 
 
 def _look_again(store: ImageStore, fault: Fault, advance: Advance) -> bool:
-    """Its root can be had if that of an ancestor was mended."""
-    lineage_of(_version(store, fault), store.find)
+    """Its root can be had if that of an ancestor was mended, or if it was made whole and is an object."""
+    version = _version(store, fault)
+    if version.root.verity is not None:
+        for file in (version.root.verity.tree.path, version.root.path):
+            _from_object(store, version, file)
+    lineage_of(version, store.find)
     return True
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from netboot.errors import Unavailable
-from netboot.images.files import names_in, sync
+from netboot.images.files import names_in, same_file, sync
 
 FOLDER = ".objects"
 
@@ -100,7 +100,7 @@ def _is_in(folder: str, name: str) -> bool:
 
 def _link_over(source: Path, target: Path) -> None:
     """Make `target` a name of what `source` names."""
-    if target.exists() and target.samefile(source):
+    if same_file(target, source):
         return  # rename(2) does nothing for two names of one file, and would leave the new one behind
     new = target.with_name(f".{target.name}.new")
     new.unlink(missing_ok=True)

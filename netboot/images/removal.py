@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from netboot.errors import Conflict
+from netboot.errors import Conflict, NotFound
 from netboot.images.boottests import FILE_NAME as TESTS_FILE_NAME
 from netboot.images.files import names_in, new_name, sync
 from netboot.images.objects import Objects
@@ -40,7 +41,8 @@ def remove_versions(store: ImageStore, image: str, versions: Sequence[Version], 
                         file.unlink(missing_ok=True)
                 sync(home)
             for version in versions:
-                _take_out(version, place)
+                with suppress(NotFound):  # somebody else was quicker
+                    _take_out(version, place)
         if not names_in(home):
             home.rmdir()
             sync(images)
@@ -56,12 +58,14 @@ def orphans(store: ImageStore, going: Counter[int] | None = None, without: Colle
     objects, wanted = Objects(store.directory), set[str]()
     for version in store.list():
         if version.label not in without:
-            files = store.manifest(version).files
-            wanted |= {name for _, name in (*files.stored(), *files.derivable())}
+            with suppress(NotFound):
+                files = store.manifest(version).files
+                wanted |= {name for _, name in (*files.stored(), *files.derivable())}
     for name in objects.names():
-        state = objects.path(name).stat()
-        if name not in wanted and state.st_nlink - 1 <= (going[state.st_ino] if going else 0):
-            yield name
+        with suppress(FileNotFoundError):  # somebody else was quicker
+            state = objects.path(name).stat()
+            if name not in wanted and state.st_nlink - 1 <= (going[state.st_ino] if going else 0):
+                yield name
 
 
 def drop_orphans(store: ImageStore) -> None:
@@ -72,22 +76,25 @@ def drop_orphans(store: ImageStore) -> None:
             objects.remove(name)
 
 
-def drop_root(version: Version) -> bool:
-    """Drop root and tree of a version that can make them again; whether it was done, which it is not while in use."""
-    with locked(version, wait=False) as ours:
-        if not ours:
+def drop_root(store: ImageStore, version: Version) -> bool:
+    """Drop root and tree of a version that can make them again; whether it was done.
+
+    It is not while somebody is at work on it, or when it was made whole since that was planned.
+    """
+    with locked(version.folder, wait=False) as ours:
+        if not ours or store.is_whole(version):
             return False
         # The root first: where there is a root, there is its tree.
         version.root.path.unlink(missing_ok=True)
         if version.root.verity is not None:
             version.root.verity.tree.path.unlink(missing_ok=True)
-        sync(version.root.path.parent)
+        sync(version.folder)
     return True
 
 
 def _take_out(version: Version, place: Path) -> None:
-    folder = version.root.path.parent
-    with locked(version, wait=False) as ours:
+    folder = version.folder
+    with locked(folder, wait=False) as ours:
         if not ours:
             raise Conflict(
                 f"the root of {version.label} is being made by another process", hint="wait until it is done"

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from netboot.errors import InvalidInput, NetbootError
+from netboot.errors import InvalidInput, NetbootError, NotFound
 from netboot.images import blocks, delta, verity
 from netboot.images.blocks import Advance, unheard
 from netboot.images.cow import open_cow
@@ -86,7 +86,7 @@ def materialise(version: Version, find: Find, advance: Advance = unheard) -> Pat
     """
     if has_root(version):
         return version.root.path
-    with locked(version):
+    with locked(version.folder):
         if not has_root(version):
             _make(version, lineage_of(version, find), advance)
     return version.root.path
@@ -94,14 +94,20 @@ def materialise(version: Version, find: Find, advance: Advance = unheard) -> Pat
 
 def remake(version: Version, find: Find, advance: Advance = unheard) -> None:
     """Make root and tree anew, and put them in the place of those that are there; if that fails, these stay."""
-    with locked(version):
+    with locked(version.folder):
         _make(version, lineage_of(version, find, anew=True), advance)
 
 
 @contextmanager
-def locked(version: Version, *, wait: bool = True) -> Iterator[bool]:
-    """Hold a version's folder, against others who would make, drop or remove its root; whether it could be had."""
-    descriptor = os.open(version.root.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def locked(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Hold a version's folder, against others who would make, drop or mend files of it; whether it could be had.
+
+    `NotFound` when it was removed.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise NotFound(f"{folder.parent.name}:{folder.name} was removed meanwhile") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -114,7 +120,7 @@ def locked(version: Version, *, wait: bool = True) -> Iterator[bool]:
 
 
 def _make(version: Version, lineage: Lineage, advance: Advance) -> None:
-    folder = version.root.path.parent
+    folder = version.folder
     new_root, new_tree = (folder / name for name in NEW_NAMES)
     try:
         for new in (new_root, new_tree):

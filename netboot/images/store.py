@@ -15,10 +15,12 @@ from pathlib import Path
 from netboot.errors import Conflict, InvalidInput, NetbootError, NotFound
 from netboot.images.blocks import Advance, unheard
 from netboot.images.boottests import BootTest, add_test, read_tests
-from netboot.images.files import changed_at, names_in, sync, unreadable, unwritten
+from netboot.images.entries import root_object
+from netboot.images.files import changed_at, names_in, same_file, unreadable, unwritten
 from netboot.images.manifest import FILE_NAME, Manifest, manifest_digest, parse_manifest, version_of
 from netboot.images.objects import Objects
-from netboot.images.roots import has_root, materialise
+from netboot.images.placing import put_in_place
+from netboot.images.roots import has_root, locked, materialise
 from netboot.images.staging import Staging, claimed
 from netboot.images.tagfile import FILE_NAME as TAGS_FILE_NAME
 from netboot.images.tagfile import change_tags, read_tags
@@ -50,20 +52,29 @@ class ImageStore:
     def directory(self) -> Path:
         return self._directory
 
-    def list(self) -> tuple[Version, ...]:
-        """Every version, by image and number.  A manifest that cannot be read is an error, not an absence."""
-        return tuple(self._load(image, number) for image in self.names() for number in self._numbers(image))
-
-    def readable(self) -> tuple[tuple[Version, ...], tuple[NetbootError, ...]]:
-        """Every version that can be read, and why the others cannot: for who must go on with what is whole."""
-        versions, errors = [], []
+    def each(self) -> Iterator[tuple[str, Version | NetbootError]]:
+        """Every version with its label, by image and number; in place of one that cannot be read, why it cannot."""
         for image in self.names():
             for number in self._numbers(image):
                 try:
-                    versions.append(self._load(image, number))
+                    version: Version | NetbootError | None = self._there(image, number)
                 except NetbootError as error:
-                    errors.append(error)
-        return tuple(versions), tuple(errors)
+                    version = error
+                if version is not None:
+                    yield f"{image}:{number}", version
+
+    def list(self) -> tuple[Version, ...]:
+        """Every version, by image and number.  A manifest that cannot be read is an error, not an absence."""
+        versions, errors = self.readable()
+        for error in errors:
+            raise error
+        return versions
+
+    def readable(self) -> tuple[tuple[Version, ...], tuple[NetbootError, ...]]:
+        """Every version that can be read, and why the others cannot: for who must go on with what is whole."""
+        found = [each for _, each in self.each()]
+        versions = tuple(each for each in found if isinstance(each, Version))
+        return versions, tuple(each for each in found if isinstance(each, NetbootError))
 
     def names(self) -> tuple[str, ...]:
         """The images of which there is a version."""
@@ -76,7 +87,7 @@ class ImageStore:
         # What a tag has to say is asked only where one may be meant.
         tags = NO_TAGS if isinstance(ref.selector, int) else self.tags(ref.image)
         number = tags.resolve(ref.selector, numbers)
-        return self._load(ref.image, number) if number is not None else None
+        return self._there(ref.image, number) if number is not None else None
 
     def get(self, ref: VersionRef) -> Version:
         """As `find`, but `NotFound` says what there is instead."""
@@ -127,8 +138,19 @@ class ImageStore:
         add_test(self._directory / version.image, test)
 
     def manifest(self, version: Version) -> Manifest:
-        """Everything that is known of a version."""
-        return _read_manifest(version.root.path.parent / FILE_NAME, version.image, version.number)[0]
+        """Everything that is known of a version.  `NotFound` when it was removed meanwhile."""
+        try:
+            return _read_manifest(version.folder / FILE_NAME, version.image, version.number)[0]
+        except NetbootError as error:
+            if version.folder.exists():
+                raise
+            raise NotFound(f"{version.label} was removed meanwhile") from error
+
+    def is_whole(self, version: Version) -> bool:
+        """Whether it is stored whole: as it was published, or made so since."""
+        if version.delta is None or version.root.verity is None:
+            return True
+        return same_file(version.root.path, self._objects.path(root_object(version.root.verity.root_hash)))
 
     def has_root(self, version: Version) -> bool:
         """Whether its root is there, so that nobody waits for it."""
@@ -144,9 +166,9 @@ class ImageStore:
     def make_whole(self, version: Version, advance: Advance = unheard) -> None:
         """Store a version whole from now on, so that it needs its parent no more.  Blocks."""
         self.materialise(version, advance)
-        with self._objects.locked():
+        with locked(version.folder), self._objects.locked():
             for name, object in self.manifest(version).files.derivable():
-                self._objects.adopt(version.root.path.parent / name, object)
+                self._objects.adopt(version.folder / name, object)
 
     @contextmanager
     def stage(self, image: str) -> Iterator[Staging]:
@@ -168,35 +190,18 @@ class ImageStore:
         `staging.version` holds the files that the manifest says are stored; of a version with a delta, also root and
         tree may be there, so that nobody has to make them.  `Conflict` when the parent is not what it was.
         """
-        self._check_parent(manifest)
-        _check_staged(staging, manifest)
+        parent = self._parent_of(manifest)
+        same = dict(self.manifest(parent).files.stored()) if parent else {}
         try:
-            self._put_in_place(staging, manifest)
+            put_in_place(self._directory, staging, manifest, parent=parent, parents_objects=same)
         except OSError as error:
             raise unwritten(self._directory, error) from error
         return self._load(staging.image, staging.number)
 
-    def _put_in_place(self, staging: Staging, manifest: Manifest) -> None:
-        (staging.version / FILE_NAME).write_text(manifest.to_json(), encoding="utf-8")
-        for file in staging.version.iterdir():
-            file.chmod(0o444)
-            sync(file)
-        staging.version.chmod(0o755)
-        home = self._directory / staging.image
-        home.mkdir(exist_ok=True)
-        with self._objects.locked():
-            for name, object in manifest.files.stored():
-                if (same := self._of_parent(manifest, name, object)) is not None:
-                    self._objects.adopt(same, object)
-                self._objects.adopt(staging.version / name, object)
-            sync(staging.version)
-            staging.version.rename(home / str(staging.number))
-            sync(home)
-            sync(self._directory)
-
-    def _check_parent(self, manifest: Manifest) -> None:
+    def _parent_of(self, manifest: Manifest) -> Version | None:
+        """The version that `manifest` names as parent; `Conflict` when it is not what it was."""
         if (parent := manifest.parent) is None:
-            return
+            return None
         found = self.find(VersionRef(manifest.image, parent.number))
         if found is None or found.digest != parent.digest:
             state = "is gone" if found is None else "is another one than before"
@@ -204,15 +209,7 @@ class ImageStore:
                 f"{manifest.image}:{parent.number}, to which the new version is stored as changes, {state}",
                 hint=f"begin again from a version that is there: netboot image list {manifest.image}",
             )
-
-    def _of_parent(self, manifest: Manifest, name: str, object: str) -> Path | None:
-        """The parent's file of that name if it is the same and no object yet, as in versions of the first format."""
-        if manifest.parent is None or self._objects.path(object).exists():
-            return None
-        parent = self.get(VersionRef(manifest.image, manifest.parent.number))
-        file = parent.root.path.parent / name
-        is_same = (name, object) in self.manifest(parent).files.stored()
-        return file if is_same and file.exists() else None
+        return found
 
     def _numbers(self, image: str) -> tuple[int, ...]:
         known = self._listed.get(image)
@@ -225,6 +222,15 @@ class ImageStore:
             self._listed[image] = stamp, folder, numbers
         return numbers
 
+    def _there(self, image: str, number: int) -> Version | None:
+        """As `_load`, None for a version that was removed since it was listed."""
+        try:
+            return self._load(image, number)
+        except NetbootError:
+            if (self._directory / image / str(number)).exists():
+                raise
+            return None
+
     def _load(self, image: str, number: int) -> Version:
         known = self._read.get((image, number))
         if known is not None and known[0] == changed_at(known[1]):
@@ -235,17 +241,6 @@ class ImageStore:
         version = version_of(manifest, digest=manifest_digest(text), directory=file.parent)
         self._read[image, number] = stamp or 0, str(file), version
         return version
-
-
-def _check_staged(staging: Staging, manifest: Manifest) -> None:
-    """A version with a file too few would be seen as damaged, one with a file too many would keep it for ever."""
-    if (manifest.image, manifest.number) != (staging.image, staging.number):
-        raise ValueError(f"a manifest of {manifest.image}:{manifest.number} for {staging.image}:{staging.number}")
-    stored = {name for name, _ in manifest.files.stored()}
-    allowed = stored | {name for name, _ in manifest.files.derivable()}
-    there = {file.name for file in staging.version.iterdir()}
-    if not stored <= there or not there <= allowed:
-        raise ValueError(f"staged are {sorted(there)}, the manifest stores {sorted(stored)}")
 
 
 def _read_manifest(file: Path, image: str, number: int) -> tuple[Manifest, str]:

@@ -13,6 +13,8 @@ from netboot.images.measure import hash_file
 from netboot.model.image import Artefact, DeltaFile, Digest, Root, Version
 from netboot.system.sparse import SparseFile
 
+MISSING = "is missing"
+
 
 @dataclass(frozen=True, slots=True)
 class Damage:
@@ -45,10 +47,12 @@ def damage_of_root(version: Version, advance: Advance = unheard) -> Iterator[Dam
         return
     tree = root.verity.tree
     # The root first: making it anew makes its tree as well.
-    if version.delta is None or root.path.exists():
-        yield from _damage_by_verity(root, root.verity.root_hash, root.verity.salt, advance)
-    if version.delta is None or tree.path.exists():
-        yield from _damage_of_file(tree.path, tree, advance)
+    for damage in (
+        *_damage_by_verity(root, root.verity.root_hash, root.verity.salt, advance),
+        *_damage_of_file(tree.path, tree, advance),
+    ):
+        if version.delta is None or damage.what != MISSING:
+            yield damage
 
 
 def expected_bytes(version: Version) -> int:
@@ -80,4 +84,4 @@ def _damage_by_verity(root: Root, root_hash: Digest, salt: bytes, advance: Advan
 
 
 def _unread(error: OSError) -> str:
-    return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
+    return MISSING if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"

@@ -107,6 +107,11 @@ class Version:
         return f"{self.image}:{self.number}"
 
     @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+        return self.root.path.parent
+
+    @property
     def size_bytes(self) -> int:
         """Of what a client boots, however it is stored."""
         return self.root.size_bytes + self.kernel.size_bytes + self.initrd.size_bytes

@@ -38,9 +38,13 @@ def parse_profile_name(text: str) -> str:
     return text
 
 
+def is_image_name(text: str) -> bool:
+    return _IMAGE.fullmatch(text) is not None and ".." not in text
+
+
 def parse_image_name(text: str) -> str:
     """An image's name is also a directory and a part of URLs."""
-    if not _IMAGE.fullmatch(text) or ".." in text:
+    if not is_image_name(text):
         raise InvalidInput(
             f"{text!r} cannot be an image's name",
             hint="use lower-case letters, digits, inner dots and hyphens, at most 64, as debian-minimal",

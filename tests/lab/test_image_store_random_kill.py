@@ -13,15 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from netboot.images.garbage import stock_of
-from netboot.images.holders import Wants, holders_of
 from netboot.images.mending import mend
-from netboot.images.removal import remove_versions
 from netboot.images.store import ImageStore
-from netboot.model.image import Version
-from netboot.model.names import LATEST, VersionRef
-from tests.images_kit import block, publish_delta, publish_whole
-from tests.kill_kit import damage, faults, find, gc, no_check, set_stable
+from tests.images_kit import publish_whole
+from tests.kill_kit import damage, do_something, faults, find
 
 # On a busy machine it takes its time.
 pytestmark = pytest.mark.timeout(900)
@@ -82,38 +77,5 @@ def work_until_killed(images: Path, seed: int, *, lines: int, then_s: float) -> 
 def work_on(images: Path, chance: random.Random, say: Callable[[str], object]) -> None:
     """Publish, make roots, move tags, remove and clear, for ever."""
     while True:
-        store = ImageStore(images)
-        versions = store.list()
-        some = chance.choice(versions)
         say("working on -")
-        match chance.randrange(6):
-            case 0:
-                told(publish_whole(store), say)
-            case 1:
-                parent = store.get(VersionRef("debian", LATEST))
-                store.materialise(parent)
-                told(publish_delta(store, parent, {chance.randrange(40): block(str(chance.random()))}), say)
-            case 2:
-                store.materialise(some)
-            case 3:
-                set_stable(store, some.number)
-            case 4:
-                remove_some(store, some, say)
-            case 5:
-                before = {each.number for each in versions}
-                for number in before - {max(before)}:
-                    say(f"removing {number} -") if len(before) > 6 else None
-                gc(store, 3 if len(before) > 6 else None)
-
-
-def told(version: Version, say: Callable[[str], object]) -> None:
-    say(f"published {version.number} {version.digest}")
-
-
-def remove_some(store: ImageStore, version: Version, say: Callable[[str], object]) -> None:
-    """If nobody needs it."""
-    stock = stock_of(store)
-    held = holders_of(stock, Wants(tags={"debian": store.tags("debian")}))
-    if not held[version.label]:
-        say(f"removing {version.number} -")
-        remove_versions(store, "debian", [version], check=no_check)
+        do_something(ImageStore(images), chance, say)

@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from netboot.images.mending import mend
-from netboot.images.removal import remove_versions
 from netboot.images.store import ImageStore
 from netboot.images.tags import Tags
 from tests.images_kit import block, publish_delta, publish_whole
-from tests.kill_kit import damage, faults, find, gc, killed_at, no_check, set_stable
+from tests.kill_kit import damage, faults, find, gc, killed_at, remove, set_stable
 
 # Hundreds of processes: on a busy machine they take their time.
 pytestmark = pytest.mark.timeout(900)
@@ -35,9 +34,9 @@ WORKS: dict[str, tuple[Work, set[int]]] = {
     "make a root": (lambda store: store.materialise(find(store, 2)), {1, 2, 3, 4}),
     "make whole": (lambda store: store.make_whole(find(store, 2)), {1, 2, 3, 4}),
     "move a tag": (lambda store: set_stable(store, 3), {1, 2, 3, 4}),
-    "remove": (lambda store: remove_versions(store, "debian", [find(store, 3)], check=no_check), {1, 2, 4}),
+    "remove": (lambda store: remove(store, find(store, 3)), {1, 2, 4}),
     "remove all": (
-        lambda store: remove_versions(store, "debian", [find(store, n) for n in (4, 3, 2, 1)], check=no_check),
+        lambda store: remove(store, *(find(store, number) for number in (4, 3, 2, 1))),
         set(),
     ),
     "gc": (lambda store: gc(store, None), {1, 2, 3, 4}),

@@ -134,8 +134,18 @@ def test_a_child_can_be_made_whole_first(cli: Cli) -> None:
     whole(cli)
     assert gone(cli) == []
     assert version(cli, 2).root.path.exists()
+    assert cli.ok("image", "list", "--json").json[0]["made_bytes"] == 0
     ImageStore(cli.data_dir / "images").materialise(version(cli, 3))
     assert gone(cli) == [("root", "debian:3")]
+    whole(cli)
+
+
+def test_gc_leaves_what_was_made_whole_as_it_is(cli: Cli) -> None:
+    store = ImageStore(cli.data_dir / "images")
+    store.make_whole(version(cli, 2))
+    assert gone(cli) == []
+    assert version(cli, 2).root.path.exists()
+    cli.ok("image", "rm", "debian:1")  # nobody is made of it any more
     whole(cli)
 
 

@@ -172,6 +172,15 @@ def test_what_boot_tests_found_is_ours_and_has_to_be_readable(cli: Cli) -> None:
     assert found(cli) == [("unreadable", "boot-tests.json", False)]
 
 
+def test_a_lost_root_of_a_version_that_was_made_whole_comes_from_its_object(cli: Cli) -> None:
+    cli.ok("image", "rm", "debian:1", "--make-whole")
+    lose(version(cli, 2).root.path)
+    lose(tree_of(version(cli, 2)))
+    assert found(cli)[0] == ("lost-parent", "2", False)
+    assert all(mended for _, _, mended in found(cli, "--repair"))
+    assert found(cli) == []
+
+
 def test_tags_that_are_wrong(cli: Cli) -> None:
     cli.ok("image", "promote", "debian:1")
     file = cli.data_dir / "images/debian/tags.json"

@@ -64,11 +64,15 @@ def fsck(
         print_json([fault_shape(fault, is_mended=is_mended) for fault, is_mended in told])
     else:
         for fault, is_mended in told:
-            typer.echo(f"{'mended' if is_mended else 'damage' if fault.is_damage else 'leftover'}: {fault}")
+            typer.echo(f"mended: {fault.path}" if is_mended else f"{_grade(fault)}: {fault}")
         if not any(fault.is_damage for fault in faults):
             typer.echo("all is whole" if not versions else f"{', '.join(versions)}: whole")
     if any(fault.is_damage and not is_mended for fault, is_mended in told):
         raise typer.Exit(1)
+
+
+def _grade(fault: Fault) -> str:
+    return "damage" if fault.is_damage else "leftover"
 
 
 def _look(place: Place, named: Sequence[str], *, quiet: bool) -> list[Fault]:

@@ -73,15 +73,19 @@ def remove(
     place = place_by(place_of(ctx, data_dir), settings)
     named = _named(place, versions, all_=all_)
     labels = [each.label for each in named]
-    ignored = (_OF_ALL if all_ else _OF_RM) | ({HolderKind.CHILD} if make_whole else frozenset())
-    check_free(labels, holders(place, settings), ignored=ignored)
-    whole = _make_children_whole(place, labels, quiet=json_)
+    ignored = _OF_ALL if all_ else _OF_RM
+    children = _children(place, labels) if make_whole else []
+    whole = [each.label for each in children]
+    check_free(labels, holders(place, settings), ignored=ignored, free=whole)
+    for child in children:
+        _make_whole(place, child, quiet=json_)
     for image in dict.fromkeys(each.image for each in named):
         going = [each for each in named if each.image == image]
         remove_versions(
             place.images,
             image,
             going,
+            # Children that were made whole do not count any more; others may have come.
             check=lambda: check_free(labels, holders(place, settings), ignored=ignored),
         )
     if json_:
@@ -129,7 +133,8 @@ def gc(
     settings = load_config(config) if config else None
     place = place_by(place_of(ctx, data_dir), settings)
     store = place.images
-    stock, versions = stock_of(store), {each.label: each for each in store.list()}
+    versions = {each.label: each for each in store.list()}
+    stock = stock_of(store, versions.values())
     plan = plan_gc(stock, holders_of(stock, wants_of(place, settings)), keep=keep)
     pieces = list(garbage(store, plan, versions))
     if not dry_run:
@@ -156,19 +161,24 @@ def _named(place: Place, refs: list[str], *, all_: bool) -> list[Version]:
     return sorted(found.values(), key=lambda each: (each.image, -each.number))
 
 
-def _make_children_whole(place: Place, labels: list[str], *, quiet: bool) -> list[str]:
-    """Store those whole that are stored as changes to one of these; empty unless the check let such pass."""
+def _children(place: Place, labels: list[str]) -> list[Version]:
+    """What is stored as changes to one of these, and is not one of them."""
     store = place.images
-    children = [
+    return [
         each
         for each in store.list()
-        if each.parent and f"{each.image}:{each.parent.number}" in labels and each.label not in labels
+        if each.parent
+        and f"{each.image}:{each.parent.number}" in labels
+        and each.label not in labels
+        and not store.is_whole(each)
     ]
-    for child in children:
-        work_bytes = 0 if store.has_root(child) else lineage_of(child, store.find).work_bytes
-        with byte_progress(work_bytes, what=f"making {child.label} whole", quiet=quiet) as advance:
-            store.make_whole(child, advance)
-    return [child.label for child in children]
+
+
+def _make_whole(place: Place, version: Version, *, quiet: bool) -> None:
+    store = place.images
+    work_bytes = 0 if store.has_root(version) else lineage_of(version, store.find).work_bytes
+    with byte_progress(work_bytes, what=f"making {version.label} whole", quiet=quiet) as advance:
+        store.make_whole(version, advance)
 
 
 def _row(piece: Piece) -> tuple[str, str, str]:

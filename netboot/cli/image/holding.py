@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import assert_never
 
 from netboot.boot.running import TELLING, versions_running
@@ -52,18 +52,26 @@ def wants_of(place: Place, config: Config | None) -> Wants:
 
 def holders(place: Place, config: Config | None) -> dict[str, tuple[Holder, ...]]:
     """Who holds each version now."""
-    return holders_of(stock_of(place.images), wants_of(place, config))
+    store = place.images
+    return holders_of(stock_of(store, store.list()), wants_of(place, config))
 
 
 def check_free(
-    labels: Sequence[str], held: Mapping[str, Sequence[Holder]], *, ignored: frozenset[HolderKind] = frozenset()
+    labels: Sequence[str],
+    held: Mapping[str, Sequence[Holder]],
+    *,
+    ignored: frozenset[HolderKind] = frozenset(),
+    free: Collection[str] = (),
 ) -> None:
-    """`Conflict` says who holds any of these versions.  They do not hold each other, nor does who is `ignored`."""
+    """`Conflict` says who holds any of these versions.
+
+    They do not hold their parents among each other, nor do the children that are `free` or holders that are `ignored`.
+    """
     for label in labels:
         in_the_way = [
             each
             for each in held.get(label, ())
-            if each.kind not in ignored and not (each.kind is HolderKind.CHILD and each.name in labels)
+            if each.kind not in ignored and not (each.kind is HolderKind.CHILD and each.name in (*labels, *free))
         ]
         if in_the_way:
             raise Conflict(f"{label} is needed: {'; '.join(map(str, in_the_way))}", hint=_remedy(label, in_the_way[0]))

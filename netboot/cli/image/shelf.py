@@ -26,8 +26,10 @@ class Shelved:
 
 def shelved(store: ImageStore, version: Version) -> Shelved:
     manifest = store.manifest(version)
-    folder = version.root.path.parent
-    stored = {name for name, _ in manifest.files.stored()} | ({FILES["root"]} if version.delta is None else set())
+    folder = version.folder
+    stored = {name for name, _ in manifest.files.stored()}
+    if store.is_whole(version):
+        stored |= {FILES["root"], FILES["verity"]}
     return Shelved(
         version=version,
         manifest=manifest,
