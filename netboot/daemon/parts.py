@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from netboot.boot.choose import BootPolicy, choose
 from netboot.boot.loaderfiles import LoaderFiles
@@ -88,6 +90,13 @@ class Parts:
         return tuple(versions.values())
 
 
+def _root_of(images: ImageStore, version: Version) -> Path:
+    """The version's root, made if need be, which the log tells: clients wait for it."""
+    if not images.has_root(version):
+        log.info("%s is stored as its changes; its root is made now", version.label)
+    return images.materialise(version)
+
+
 @contextmanager
 def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
     """Open everything below the data directory; what was opened is closed in reverse, also on failure."""
@@ -102,7 +111,7 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
         images = ImageStore(data.images)
         exporter = Exporter(
-            backend, root=data.exports, networks=served_networks(config), materialise=images.materialise
+            backend, root=data.exports, networks=served_networks(config), materialise=partial(_root_of, images)
         )
         stack.callback(exporter.stop)
         clients = ClientDirectory(ClientRepository(engine))

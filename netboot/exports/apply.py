@@ -72,9 +72,8 @@ class Exporter:
             self._backend.prepare()
             exports = {}
             for version in versions:
-                if self._export(version).path.is_dir():
+                if self._export(version).path.is_dir() and not _was_dropped(version):
                     try:
-                        self._materialise(version)
                         exports[version.label] = self._mount(version)
                     except NetbootError as error:
                         errors.append(error)
@@ -152,6 +151,11 @@ class Exporter:
         if there is None:
             _attach_and_mount(version, export.path)
         return export
+
+
+def _was_dropped(version: Version) -> bool:
+    """Whether its root has to be made again first: nobody needed it when it was dropped, so nobody runs from it."""
+    return version.delta is not None and not version.root.path.exists()
 
 
 def _make_folder(path: Path) -> None:

@@ -200,8 +200,9 @@ def stored_as_changes(folder: Path) -> Any:
         backend = Ganesha(folder / "run")
         exporter = Exporter(backend, root=folder / "exports", networks=NETWORKS, materialise=store.materialise)
         errors = exporter.start([two])
-        export = exporter.served(two) or exporter.ensure(two)
-        seen[attempt] = [len(errors), (Path(export.server_path) / "number").read_text(), null_call(4)]
+        started = exporter.served(two) is not None
+        export = exporter.ensure(two)
+        seen[attempt] = [len(errors), started, (Path(export.server_path) / "number").read_text(), null_call(4)]
         exporter.stop()
         two.root.path.unlink()
     return seen

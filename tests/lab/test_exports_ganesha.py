@@ -80,6 +80,6 @@ def test_changed_networks_hold_for_what_is_exported_already(tmp_path: Path) -> N
 def test_a_version_that_is_stored_as_its_changes_is_made_before_it_is_served(tmp_path: Path) -> None:
     assert observe(tmp_path, "stored-as-changes") == {
         "there_at_first": False,
-        "first": [0, "2", 0],
-        "next_daemon": [0, "2", 0],
+        "first": [0, False, "2", 0],
+        "next_daemon": [0, False, "2", 0],
     }
