@@ -25,7 +25,6 @@ from netboot.images.removal import drop_orphans, drop_root, orphans, remove_vers
 from netboot.images.roots import locked
 from netboot.images.staging import abandoned, claimed, clear_abandoned
 from netboot.images.store import ImageStore
-from netboot.images.tagfile import NEW_NAME as NEW_TAGS_NAME
 from netboot.images.tagfile import tags_locked
 from netboot.model.image import Version
 from netboot.model.names import is_image_name
@@ -112,8 +111,7 @@ def leftovers(images: Path, versions: Iterable[Version]) -> Iterator[Path]:
             inner = names_in(home)
             if not inner:
                 yield home
-            if NEW_TAGS_NAME in inner:
-                yield home / NEW_TAGS_NAME
+            yield from (home / each for each in sorted(inner) if is_new(each))
     yield from (path for path in Objects(images).strays() if is_new(path.name))
 
 
@@ -123,7 +121,8 @@ def clear_leftover(images: Path, path: Path) -> None:
         with claimed(images, path.name):
             if not names_in(path):
                 path.rmdir()
-    elif path.name == NEW_TAGS_NAME:
+    elif path.parent.parent == images and is_image_name(path.parent.name):
+        # Of its tags, or of its boot tests.
         with tags_locked(path.parent):
             path.unlink(missing_ok=True)
     elif Path(FOLDER) in path.relative_to(images).parents:
