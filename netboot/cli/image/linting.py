@@ -12,6 +12,8 @@ from netboot.cli.image.arguments import AllowOption
 from netboot.cli.output import print_json
 from netboot.cli.place import DataDirOption, JsonOption, complete_image, place_of
 from netboot.cli.shapes import finding_shape
+from netboot.images.attach import tree_of
+from netboot.images.draft import Drafts
 from netboot.images.lint import Allowance, Finding
 from netboot.images.linting import lint_tree
 from netboot.images.store import ImageStore
@@ -30,11 +32,12 @@ def lint(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="IMAGE[:REF]|FOLDER",
-            help="A version, or a system's tree by a path with a slash.",
+            metavar="IMAGE[:REF]|DRAFT|FOLDER",
+            help="A version, a draft with --draft, or a system's tree by a path with a slash.",
             autocompletion=complete_image,
         ),
     ],
+    draft: Annotated[bool, typer.Option("--draft", help="It is a draft's name.")] = False,
     allow: AllowOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -46,16 +49,21 @@ def lint(
     \b
     Examples:
       netboot image lint debian-minimal
+      netboot image lint with-jq --draft
       netboot image lint ./tree --allow private-key:etc/app/test.key
 
     \b
-    Exit codes: 0 nothing found; 1 something found; 2 --allow names no rule; 3 no such image or folder; 5 not root.
+    Exit codes: 0 nothing found; 1 something found; 2 --allow names no rule; 3 no such image, draft or folder;
+    5 not root.
     """
     allowed = [Allowance.parse(each) for each in allow or ()]
-    if "/" in what:
+    store = place_of(ctx, data_dir).images
+    if draft:
+        with tree_of(Drafts(store.directory).get(what)) as tree:
+            findings = lint_tree(tree, allowed)
+    elif "/" in what:
         findings = lint_tree(Path(what), allowed)
     else:
-        store = place_of(ctx, data_dir).images
         findings = _lint_version(store.get(VersionRef.parse(what)), store, allowed)
     if json_:
         print_json([finding_shape(each) for each in findings])
