@@ -2,7 +2,7 @@
 export NETBOOT_DATA_DIR := $(or $(NETBOOT_DATA_DIR),$(CURDIR)/.data)
 ARGS ?=
 
-.PHONY: help demo test fast fuzz bench setup format lock clean
+.PHONY: help demo desktop test fast fuzz bench setup format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -10,6 +10,11 @@ help: ## list these commands
 demo: ## boot a diskless machine in a virtual network and watch it; ARGS="--keep" leaves it running
 	@scripts/setup lab
 	@.venv/bin/netboot demo $(ARGS)
+
+desktop: ## boot a diskless desktop in a virtual network and keep a picture of it, docs/desktop.png: 20 minutes
+	@scripts/setup lab
+	@.venv/bin/netboot image build debian-desktop --if-missing
+	@.venv/bin/netboot lab boot --image debian-desktop --memory 2048 --timeout 1500 --screenshot docs/desktop.png $(ARGS)
 
 test: ## set up and run every check and every test
 	@scripts/setup dev

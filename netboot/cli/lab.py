@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -52,6 +53,15 @@ def boot(
     ] = "debian-minimal",
     memory: MemoryOption = 1024,
     timeout: TimeoutOption = 600,
+    screenshot: Annotated[
+        Path | None,
+        typer.Option(
+            "--screenshot",
+            metavar="FILE",
+            readable=False,
+            help="Give the clients screens, and keep the first one's as PNG once a desktop is drawn on it.",
+        ),
+    ] = None,
     keep: KeepOption = False,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -70,11 +80,12 @@ def boot(
       netboot lab boot
       netboot lab boot --firmware uefi --dhcp proxy --count 2
       netboot lab boot --firmware secure --loader grub
+      netboot lab boot --image debian-desktop --memory 2048 --timeout 1500 --screenshot desktop.png
       netboot lab boot --json | jq '.clients[].seconds'
 
     \b
-    Exit codes: 0 all clients are up; 1 one is not; 3 no such image; 5 not root; 6 a program is missing;
-    130 interrupted.
+    Exit codes: 0 all clients are up; 1 one is not, or draws no desktop for --screenshot; 3 no such image; 5 not root;
+    6 a program is missing; 130 interrupted.
     """
     from netboot.lab.client import LabFirmware
     from netboot.lab.config import LabDhcp
@@ -91,6 +102,7 @@ def boot(
         timeout_s=timeout,
         keep=keep,
         image=VersionRef.parse(image),
+        screenshot=screenshot.absolute() if screenshot else None,
     )
     place_of(ctx, data_dir).images.get(spec.image)
     words = ["lab", "boot", *spec_words(spec), *(["--json"] if json_ else [])]
@@ -99,7 +111,7 @@ def boot(
 
 def spec_words(spec: LabSpec) -> list[str]:
     """The options that make this spec again, for the process within the walls."""
-    named = {
+    named: dict[str, object] = {
         "--firmware": spec.firmware,
         "--dhcp": spec.dhcp,
         "--loader": spec.loader,
@@ -109,6 +121,8 @@ def spec_words(spec: LabSpec) -> list[str]:
         "--timeout": spec.timeout_s,
         "--data-dir": spec.data_dir,
     }
+    if spec.screenshot:
+        named["--screenshot"] = spec.screenshot
     words = [word for option, value in named.items() for word in (option, str(value))]
     return [*words, "--keep"] if spec.keep else words
 

@@ -25,6 +25,7 @@ from netboot.lab.console import Console
 from netboot.lab.kvm import Accelerator
 from netboot.lab.network import Seat
 from netboot.lab.process import Child
+from netboot.lab.screen import Screen
 from netboot.model.mac import MacAddress
 
 # Debian 12's names.  The VARS file is the machine's flash memory: each client gets a copy to write to.
@@ -115,6 +116,10 @@ def qemu_argv(spec: MachineSpec) -> list[str]:
         *("-qmp", f"unix:{spec.monitor_socket},server=on,wait=off"),
         *spec.more,
     ]
+
+
+# A graphics card that every kernel has a driver for, and a display of this size.
+GRAPHICS = ("-device", "VGA,xres=1024,yres=768")
 
 
 def _bios(spec: MachineSpec) -> list[str]:
@@ -216,6 +221,15 @@ class QemuClient:
                 f"QEMU for {self.name}", qemu_argv(self.spec), log=self.spec.directory / f"{self.name}.qemu.log"
             )
             self._console = Console(self._accept(listener, self._qemu), self.spec.console_log)
+
+    def screen(self) -> Screen:
+        """What the machine's screen shows; it has one if `MachineSpec.more` gives it a graphics card."""
+        file = self.spec.directory / f"{self.name}.ppm"
+        qmp.execute(self.spec.monitor_socket, "screendump", filename=str(file))
+        try:
+            return Screen.parse(file.read_bytes())
+        finally:
+            file.unlink(missing_ok=True)
 
     def reset(self) -> None:
         """Press the reset button."""

@@ -20,7 +20,7 @@ from typing import Self
 from netboot.config.paths import DataDir
 from netboot.errors import InvalidInput, Unavailable
 from netboot.images.store import ImageStore
-from netboot.lab.client import UBOOT_MAC, LabFirmware, MachineSpec, QemuClient
+from netboot.lab.client import GRAPHICS, UBOOT_MAC, LabFirmware, MachineSpec, QemuClient
 from netboot.lab.config import LabDhcp, daemon_config
 from netboot.lab.kvm import find_accelerator
 from netboot.lab.namespace import SOCKETS, is_inside
@@ -43,7 +43,10 @@ MIN_MEMORY_MIB = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabSpec:
-    """What to boot and how.  `timeout_s` bounds the whole; `keep` leaves it running until Ctrl-C."""
+    """What to boot and how.  `timeout_s` bounds the whole; `keep` leaves it running until Ctrl-C.
+
+    With `screenshot` the clients have screens, and that file keeps the first one's once a desktop is drawn there.
+    """
 
     firmware: LabFirmware
     dhcp: LabDhcp
@@ -55,6 +58,7 @@ class LabSpec:
     image: VersionRef = DEFAULT_IMAGE
     loader: LoaderChoice = LoaderChoice.AUTO
     kernel_args: tuple[str, ...] = KERNEL_ARGS
+    screenshot: Path | None = None
 
     def __post_init__(self) -> None:
         if self.memory_mib < MIN_MEMORY_MIB:
@@ -170,6 +174,7 @@ class Lab:
             directory=self.directory,
             sockets=SOCKETS,
             memory_mib=self.spec.memory_mib,
+            more=GRAPHICS if self.spec.screenshot else (),
         )
 
     def _show_images(self) -> None:

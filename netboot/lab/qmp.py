@@ -15,7 +15,7 @@ from netboot.errors import Unavailable
 _TIMEOUT_S = 10.0
 
 
-def execute(path: Path, command: str) -> Any:
+def execute(path: Path, command: str, **arguments: str) -> Any:
     """Carry out one command on the monitor at the Unix socket `path`, and give what it returns."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(_TIMEOUT_S)
@@ -24,13 +24,13 @@ def execute(path: Path, command: str) -> Any:
             with line.makefile("rwb") as stream:
                 stream.readline()  # the greeting
                 _ask(stream, "qmp_capabilities")
-                return _ask(stream, command)
+                return _ask(stream, command, **arguments)
         except (OSError, ValueError) as error:
             raise Unavailable(f"the machine's monitor did not carry out {command}: {error}") from error
 
 
-def _ask(stream: Any, command: str) -> Any:
-    stream.write(json.dumps({"execute": command}).encode() + b"\n")
+def _ask(stream: Any, command: str, **arguments: str) -> Any:
+    stream.write(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
     stream.flush()
     while True:
         answer = json.loads(stream.readline())

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from netboot.lab.client import QemuClient
 from netboot.lab.config import PATIENCE
+from netboot.lab.desktop import wait_for_desktop
 from netboot.lab.lab import Lab, LabSpec
 from netboot.lab.network import Seat
 from netboot.lab.result import ClientResult, LabResult
@@ -59,6 +60,10 @@ def run_lab(spec: LabSpec, listener: LabListener) -> LabResult:
             directory=lab.directory,
             clients=_boot_all(lab, listener),
         )
+        if spec.screenshot and result.ok:
+            listener.said("waiting until the desktop is drawn")
+            wait_for_desktop(lab.client(0), spec.screenshot, timeout_s=spec.timeout_s)
+            listener.said(f"it is drawn: {spec.screenshot}")
         if spec.keep:
             _keep(lab, listener)
     return result
