@@ -18,7 +18,10 @@ _MADE_BY: Mapping[str, tuple[str, ...]] = {
 
 
 def renew_caches(tree: Path, *, date: int) -> None:
-    """Make the caches of the system anew, where it has their programs; `date` (Unix seconds) stands for now."""
+    """Make the caches of the system anew, where it has their programs; `date` (Unix seconds) stands for now.
+
+    A program that cannot do it leaves clients to do it for themselves, which is no reason to have no version.
+    """
     for program, argv in _MADE_BY.items():
         if exists_beneath(tree, program):
-            run_in(tree, ["env", f"SOURCE_DATE_EPOCH={date}", *argv], timeout_s=300)
+            run_in(tree, ["env", f"SOURCE_DATE_EPOCH={date}", *argv], timeout_s=300, check=False)
