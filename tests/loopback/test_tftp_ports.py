@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 
@@ -32,6 +32,13 @@ def asked(sock: socket.socket, port: int, name: bytes) -> tuple[bytes, int]:
     sock.sendto(RRQ % name, ("127.0.0.1", port))
     packet, (_, sender) = sock.recvfrom(2048)
     return packet[:2], sender
+
+
+def asked_again(sock: socket.socket, port: int, name: bytes) -> tuple[bytes, int]:
+    for _ in range(50):
+        with suppress(TimeoutError):
+            return asked(sock, port, name)
+    raise TimeoutError
 
 
 def test_transfers_and_errors_come_from_the_range(ports: range) -> None:
@@ -64,5 +71,5 @@ def test_a_full_range_answers_again_when_a_transfer_has_ended(ports: range, capl
                 asked(late, served.port, b"file")
             assert "tftp.ports is taken" in caplog.text
             clients[0].sendto(b"\0\x05\0\0enough\0", ("127.0.0.1", senders[0]))
-            late.settimeout(5)
-            assert asked(late, served.port, b"file") == (b"\0\x03", senders[0])
+            # The request may overtake the end of the transfer; a client asks again.
+            assert asked_again(late, served.port, b"file") == (b"\0\x03", senders[0])
