@@ -6,6 +6,7 @@ Neither device-mapper nor a file system with reflinks is needed: QEMU's programs
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -23,6 +24,10 @@ from netboot.system.commands import run
 # The unit in which a disk remembers what was written, in bytes: small enough that a changed block brings few
 # unchanged ones along, large enough that the table of a disk of many gigabytes stays small.
 CLUSTER_BYTES = 64 << 10
+
+# <sys/prctl.h>
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 _SHOWER = "qemu-storage-daemon"
 _READY_S = 10.0
@@ -73,13 +78,15 @@ def shown(file: Path, at: Path, *, log: Path, read_only: bool = False, alone: bo
     program behind it ends with us.  Raises `Unavailable` when the kernel or a program cannot, or when somebody else
     has the disk open.
     """
+    ours = os.getpid()
     with log.open("ab") as output:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig=TERM", *_showing(file, at, read_only=read_only, alone=alone)],
+            _showing(file, at, read_only=read_only, alone=alone),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             process_group=0,
+            preexec_fn=lambda: _end_with(ours),
         )
     try:
         raw = _raw(process.pid, at)
@@ -87,6 +94,16 @@ def shown(file: Path, at: Path, *, log: Path, read_only: bool = False, alone: bo
         yield raw
     finally:
         _end(process)
+
+
+def _end_with(parent: int) -> None:
+    """Have the kernel end this process when its parent ends, and end now if that has happened already.
+
+    setpriv(1) would leave a program behind whose parent was killed before it could say so.
+    """
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def show(file: Path, at: Path) -> Path:
