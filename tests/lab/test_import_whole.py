@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,16 @@ def test_what_an_import_refuses_is_named_and_leaves_nothing(bootable: Path, tmp_
     (bootable / "bin/busybox").write_bytes(arm)
     code, said = _refused(cli, bootable)
     assert (code, "a system for arm64" in said) == (2, True)
+
+
+def test_a_source_that_says_nothing_of_its_root_has_one_for_everybody(bootable: Path, tmp_path: Path) -> None:
+    cli = Cli(tmp_path / "data")
+    names = sorted(each.name for each in bootable.iterdir())
+    subprocess.run(["tar", "-C", bootable, "-cf", tmp_path / "a.tar", *names], check=True)
+    old = os.umask(0o077)
+    try:
+        cli.ok("image", "import", "tiny", str(tmp_path / "a.tar"))
+    finally:
+        os.umask(old)
+    with mounted(tmp_path / "data/images/tiny/1/root.ext4", tmp_path / "mnt", "-o", "loop,ro") as root:
+        assert root.stat().st_mode & 0o7777 == 0o755

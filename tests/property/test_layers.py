@@ -94,5 +94,6 @@ def test_marks_are_told_from_names() -> None:
     assert hidden_by(b"a/.wh..wh..opq") == Hide(b"a", below=True)
     assert hidden_by(b".wh..wh..opq") == Hide(b"", below=True)
     assert hidden_by(b"a/.wh..wh.plnk") == Hide(None)
+    assert hidden_by(b".wh..wh.orph/x") == Hide(None)
     assert hidden_by(b"a/.what") is None
     assert hidden_by(b"a.wh.b") is None

@@ -34,7 +34,8 @@ def import_image(
     with store.stage(image) as staging, remembered(cache / f"import-{format}.json", progress, IMPORT_STEPS) as clock:
         clock.begin(next(iter(IMPORT_STEPS)))
         tree = staging.scratch / "tree"
-        tree.mkdir(mode=0o755)
+        tree.mkdir()
+        tree.chmod(0o755)  # whatever our umask: a source may say nothing of its root
         with TreeWriter(tree, options.limits) as writer:
             notices = FILLS[format](source, writer, options, staging.scratch, clock.reach)
         arch = check_system(tree, source)

@@ -28,14 +28,14 @@ class Hide:
 def hidden_by(path: bytes) -> Hide | None:
     """What a file of this path in a layer hides; None for a file that is one."""
     folder, slash, name = path.rpartition(b"/")
+    if name == _OPAQUE:
+        return Hide(folder, below=True)
+    if any(each.startswith(_BOOKKEEPING) for each in path.split(b"/")):
+        return Hide(None)
     if any(each.startswith(_HIDING) for each in folder.split(b"/")):
         raise InvalidInput(f"{show(path)} lies in a folder that is a mark of what is hidden")
     if not name.startswith(_HIDING):
         return None
-    if name == _OPAQUE:
-        return Hide(folder, below=True)
-    if name.startswith(_BOOKKEEPING):
-        return Hide(None)
     hidden = name.removeprefix(_HIDING)
     if hidden in (b"", b".", b".."):
         raise InvalidInput(f"{show(path)} hides nothing that can be named")
