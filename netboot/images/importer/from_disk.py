@@ -87,10 +87,11 @@ def _fill_raw(disk: Path, descriptor: int, writer: TreeWriter, options: ImportOp
 
 def _find_root(disk: Path, parts: tuple[Part, ...], wanted: int | None) -> tuple[Part, str]:
     """The part that holds the system, and the folder of it that is the system's root."""
+    every = parts
     if wanted is not None:
-        parts = tuple(part for part in parts if part.partition.number == wanted) or _refuse(
-            f"the disk has no partition {wanted}", parts
-        )
+        parts = tuple(part for part in every if part.partition.number == wanted)
+        if not parts:
+            raise _refusal(f"the disk has no partition {wanted}", every)
     systems: list[tuple[Part, str]] = []
     failures: list[InvalidInput] = []
     for part in parts:
@@ -107,14 +108,13 @@ def _find_root(disk: Path, parts: tuple[Part, ...], wanted: int | None) -> tuple
         raise InvalidInput(f"partitions {named} each hold a system", hint="choose one with --partition")
     if failures:
         raise failures[0]
-    _refuse("no system was found on the disk: nothing with /etc/os-release and /sbin/init", parts)
-    raise AssertionError("refused")
+    raise _refusal("no system was found on the disk: nothing with /etc/os-release and /sbin/init", parts)
 
 
-def _refuse(what: str, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+def _refusal(what: str, parts: tuple[Part, ...]) -> InvalidInput:
     there = ", ".join(part.label for part in parts)
     hint = next((f"{part.found.label}: {part.found.hint}" for part in parts if part.found.hint), None)
-    raise InvalidInput(f"{what} (there is {there})", hint=hint)
+    return InvalidInput(f"{what} (there is {there})", hint=hint)
 
 
 def _find(disk: Path, parts: tuple[Part, ...], fits: Callable[[int], bool], *, but: Part) -> Part | None:

@@ -79,15 +79,18 @@ def parse_index(text: bytes) -> tuple[Descriptor, ...]:
 def choose(found: Sequence[Descriptor], *, arch: str, tag: str | None) -> Descriptor:
     """The one manifest (or index of one image) to take; `InvalidInput` says what there is if that cannot be told."""
     if tag is not None:
-        found = [each for each in found if each.tag == tag] or _refuse(f"the archive has no image tagged {tag}", found)
+        tagged = [each for each in found if each.tag == tag]
+        if not tagged:
+            raise _refusal(f"the archive has no image tagged {tag}", found)
+        found = tagged
     for each in (found, [entry for entry in found if entry.arch in (arch, "") and entry.os in ("linux", "")]):
         if len(each) == 1:
             return each[0]
     if not found:
         raise InvalidInput("the archive holds no image")
     several = len({each.tag for each in found}) > 1
-    _refuse("the archive holds several images" if several else f"the archive holds no image for {arch} alone", found)
-    raise AssertionError("refused")
+    what = "several images" if several else f"no image for {arch} alone"
+    raise _refusal(f"the archive holds {what}", found)
 
 
 def parse_manifest(text: bytes) -> ImageManifest:
@@ -203,6 +206,6 @@ def _digest(text: object) -> Digest:
         raise InvalidInput(f"the image names {str(text)[:80]!r} as a digest, and only sha256 is read") from error
 
 
-def _refuse(what: str, found: Sequence[Descriptor]) -> list[Descriptor]:
+def _refusal(what: str, found: Sequence[Descriptor]) -> InvalidInput:
     there = ", ".join(f"{each.tag or '(without tag)'} {each.arch}".strip() for each in found[:10])
-    raise InvalidInput(what, hint=f"there is {there}; name one with --tag" if there else None)
+    return InvalidInput(what, hint=f"there is {there}; name one with --tag" if there else None)
