@@ -2,10 +2,10 @@
 export NETBOOT_DATA_DIR := $(or $(NETBOOT_DATA_DIR),$(CURDIR)/.data)
 ARGS ?=
 
-.PHONY: help demo test fast fuzz bench setup format lock clean
+.PHONY: help demo test fast test-appliance fuzz bench setup format lock clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: ## boot a diskless machine in a virtual network and watch it; ARGS="--keep" leaves it running
 	@scripts/setup lab
@@ -17,6 +17,10 @@ test: ## set up and run every check and every test
 
 fast: ## the checks and tests that need neither root nor minutes
 	@scripts/check fast
+
+test-appliance: ## the tests on a server in QEMU with Debian's own kernel: NFS, device-mapper; part of make test
+	@scripts/setup dev
+	@scripts/check appliance
 
 fuzz: ## fuzz the codecs, five minutes a target; ARGS="tftp-name --minutes 60" for one of them and longer
 	@scripts/setup dev

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from netboot.errors import Unavailable
@@ -28,22 +29,25 @@ def make_machine(seat: Seat, directory: Path, *more: str) -> QemuClient:
 
 
 class Appliance:
-    """The server; `image` is what it runs itself, and stays as it is."""
+    """The server; `image` is what it runs itself, and stays as it is; `disks` are its /dev/vdb, /dev/vdc and so on."""
 
-    def __init__(self, seat: Seat, directory: Path, *, image: Version, disk: Path) -> None:
+    def __init__(self, seat: Seat, directory: Path, *, image: Version, disks: Sequence[Path]) -> None:
         # fmt: off
         self.machine = make_machine(
             seat, directory,
             "-kernel", str(image.kernel.path), "-initrd", str(image.initrd.path), "-append", _KERNEL_LINE,
             "-drive", f"if=virtio,format=raw,snapshot=on,file={image.root.path}",
-            "-drive", f"if=virtio,format=raw,cache=unsafe,file={disk}",
+            *(word for disk in disks for word in ("-drive", f"if=virtio,format=raw,cache=unsafe,file={disk}")),
         )
         # fmt: on
 
-    def start(self, plan: LabPlan, *, timeout_s: float) -> None:
-        """Switch it on, and put its disk and its address in place; the daemon is not started yet."""
+    def start(self, *, timeout_s: float) -> None:
+        """Switch it on, until its shell answers."""
         self.machine.start()
         self.machine.login(timeout_s=timeout_s)
+
+    def furnish(self, plan: LabPlan) -> None:
+        """Put the disk of `make_disk` and the address in place; the daemon is not started yet."""
         self.run(f"mkdir {HOME} && mount /dev/vdb {HOME}")
         self.run(f"cp -r {HOME}/etc/. /etc && systemctl daemon-reload")
         self.run(f"ip link set lo up && ip link set eth0 up && ip address add {plan.server} dev eth0")
