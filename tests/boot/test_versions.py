@@ -100,6 +100,8 @@ def test_a_change_reaches_clients_when_it_is_promoted_and_leaves_them_when_it_is
         f"var/lib/dpkg/info/{PACKAGE}.list": "added",
         f"var/lib/dpkg/info/{PACKAGE}.md5sums": "added",
         "var/lib/dpkg/status": "changed",
+        # What was logged is emptied, and the file stays.
+        "var/log/dpkg.log": "added",
     }
 
     # Clients follow the tag.
