@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Outside the walls, run the item inside; inside, leave it to pytest."""
     if is_inside() or not item.get_closest_marker("walls"):
         return None
@@ -35,6 +35,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     for report in _reports_from_inside(item):
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    # What an item without walls left set up for this one, its neighbour, goes before an item of another folder comes.
+    item.session._setupstate.teardown_exact(nextitem)
     return True
 
 
