@@ -13,13 +13,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from netboot.errors import Conflict, InvalidInput, NetbootError, NotFound, NotPermitted
+from netboot.images.documents import Fields, check_fields, parse_object
+from netboot.images.files import sync
 from netboot.model.image import Version
 from netboot.model.names import parse_draft_name
 from netboot.system.qcow import create_disk
@@ -28,7 +29,16 @@ DRAFTS = ".drafts"
 FORMAT = 1
 
 _NEW = ".new-"
-_KINDS: Mapping[str, type | tuple[type, ...]] = {"number": int, "created_at": (int, float)}
+_FIELDS: Fields = {
+    "format": (int,),
+    "name": (str,),
+    "image": (str,),
+    "number": (int,),
+    "digest": (str,),
+    "created_at": (int, float),
+    "who": (str,),
+    "note": (str,),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +137,7 @@ class Drafts:
             (made / "raw").touch(mode=0o600)
             (made / "tree").mkdir(mode=0o700)
             for each in (made / "disk.qcow2", made / "draft.json", made):
-                _sync(each)
+                sync(each)
             try:
                 made.rename(folder)
             except OSError as error:  # somebody was quicker
@@ -135,7 +145,7 @@ class Drafts:
         except BaseException:
             shutil.rmtree(made, ignore_errors=True)
             raise
-        _sync(self._directory)
+        sync(self._directory)
         return self._load(name)
 
     def discard(self, draft: Draft) -> None:
@@ -143,7 +153,7 @@ class Drafts:
         with locked(draft):
             gone = self._directory / f"{_NEW}{draft.name}-{os.getpid()}"
             draft.folder.rename(gone)
-            _sync(self._directory)
+            sync(self._directory)
             shutil.rmtree(gone)
 
     def _load(self, name: str) -> Draft:
@@ -152,7 +162,7 @@ class Drafts:
         try:
             return Draft(note=parse_note(file.read_text(encoding="utf-8"), name=name), folder=folder)
         except InvalidInput as error:
-            hint = f"throw it away: netboot image discard {name}"
+            hint = f"remove {folder}, or bring the file back from a copy"
             raise NetbootError(f"{file} cannot be read: {error.message}", hint=hint) from error
         except OSError as error:
             raise _denied(file, error) from error
@@ -175,35 +185,31 @@ class Drafts:
 
 def parse_note(text: str, *, name: str) -> DraftNote:
     """Raises `InvalidInput`; strict, since a draft on the wrong version would be garbage."""
-    try:
-        value: Any = json.loads(text)
-        if value.pop("format") != FORMAT:
-            raise InvalidInput("it is of another format", hint="use a newer netboot")
-        note = DraftNote(**value)
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise InvalidInput(f"it is no note of a draft: {error}") from error
-    for field, found in value.items():
-        if not isinstance(found, _KINDS.get(field, str)) or isinstance(found, bool):
-            raise InvalidInput(f"{field} cannot be {found!r}")
+    value = parse_object(text)
+    check_fields(value, _FIELDS)
+    if value.pop("format") != FORMAT:
+        raise InvalidInput("it is of another format", hint="use a newer netboot")
+    note = DraftNote(**value)
     if note.name != name:
         raise InvalidInput(f"it says {note.name!r} and lies in {name!r}")
     return note
 
 
 @contextmanager
-def locked(draft: Draft) -> Iterator[int]:
-    """Work on a draft alone; gives the descriptor that holds the lock, for a program that shall hold it longer."""
+def locked(draft: Draft) -> Iterator[None]:
+    """Work on a draft alone; `Conflict` while somebody else does."""
     try:
         descriptor = os.open(draft.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise NotFound(f"there is no draft {draft.name} any more") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield descriptor
-    except BlockingIOError as error:
-        raise Conflict(
-            f"somebody is at work on draft {draft.name}", hint="wait until they have left its shell or machine"
-        ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(
+                f"somebody is at work on draft {draft.name}", hint="wait until they have left its shell or machine"
+            ) from error
+        yield
     finally:
         os.close(descriptor)
 
@@ -211,7 +217,7 @@ def locked(draft: Draft) -> Iterator[int]:
 def _taken(name: str) -> Conflict:
     return Conflict(
         f"there is a draft {name} already",
-        hint=f"go on with it: netboot image edit --draft {name}, or throw it away: netboot image discard {name}",
+        hint=f"go on with it: netboot image edit --name {name}, or throw it away: netboot image discard {name}",
     )
 
 
@@ -219,11 +225,3 @@ def _denied(path: Path, error: OSError) -> NetbootError:
     if isinstance(error, PermissionError):
         return NotPermitted(f"may not work on {path}", hint="run it as root")
     return NetbootError(f"{path} cannot be used: {error.strerror}")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

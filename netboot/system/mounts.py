@@ -83,16 +83,9 @@ def mount_read_only(source: Path, target: Path, *, fstype: str) -> None:
     _mount(str(source), target, fstype, _MS_RDONLY | _MS_NOSUID | _MS_NODEV)
 
 
-def mount_writable(
-    source: Path | str, target: Path, *, fstype: str, options: str = "", with_devices: bool = False
-) -> None:
+def mount_writable(source: Path, target: Path, *, fstype: str, options: str = "") -> None:
     """Mount a file system for our own programs to change; `options` are the file system's."""
-    _mount(str(source), target, fstype, 0 if with_devices else _MS_NODEV, options)
-
-
-def bind(source: Path, target: Path) -> None:
-    """Show `source`, a file or a folder, at `target` too."""
-    _mount(str(source), target, None, _MS_BIND)
+    _mount(str(source), target, fstype, _MS_NODEV, options)
 
 
 def bind_read_only(source: Path, target: Path) -> None:
