@@ -10,6 +10,7 @@ from netboot.boot.script import Renderer, ScriptContext
 from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.request import BootRequest
+from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget
 from netboot.tftp.content import BootFile
 from netboot.tftp.names import BootNames, Collaborators
@@ -37,7 +38,9 @@ class Home:
             choose=self._choose,
             render=renderer.render,
             context=lambda peer: ScriptContext(
-                server=IPv4Address("10.9.0.1"), http_port=8080, export_path=lambda version: f"/srv/{version.image}"
+                server=IPv4Address("10.9.0.1"),
+                http_port=8080,
+                root_of=lambda image: RootPlace(f"/srv/{image.version.image}"),
             ),
             find_version=lambda ref: self.published.get(str(ref)),
             find_loader={"ipxe/undionly.kpxe": folder / "loader"}.get,

@@ -25,7 +25,7 @@ from netboot.boot.layers import (
 from netboot.boot.loaders import is_script_next, loader_name, starts
 from netboot.config import Config, Profile, UnknownClients, UnknownPolicy
 from netboot.errors import NetbootError
-from netboot.model.client import Client, RootMode
+from netboot.model.client import Client
 from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
@@ -164,9 +164,11 @@ def _known(client: Client, policy: BootPolicy, settings: Settled) -> BootTarget:
         machine_id=machine_id(client.mac, policy.machine_id_seed),
         version=version,
         reason=f"client {client.name} is assigned {client.image}",
-        root=client.root,
         loader=settings.loader,
-        upper_size=settings.upper_size,
+        root=settings.root,
+        root_format=settings.root_format,
+        verify=settings.verify,
+        upper=settings.upper,
         kernel_args=(*version.kernel_args, *settings.kernel_args),
         shell=settings.shell,
     )
@@ -208,9 +210,11 @@ def _anonymous(mac: MacAddress, version: Version, policy: BootPolicy, settings: 
         machine_id=machine_id(mac, policy.machine_id_seed),
         version=version,
         reason=reason,
-        root=RootMode.NFS,
         loader=settings.loader,
-        upper_size=settings.upper_size,
+        root=settings.root,
+        root_format=settings.root_format,
+        verify=settings.verify,
+        upper=settings.upper,
         kernel_args=(*version.kernel_args, *settings.kernel_args),
         shell=settings.shell,
     )
@@ -256,6 +260,12 @@ def _fitting(target: BootTarget, request: BootRequest, loaders: Loaders, *, load
             hint=f"let its firmware decide: netboot client set {target.hostname} --loader auto"
             if loader_said_by == CLIENT_RECORD
             else f"name another for that architecture in the {loader_said_by}",
+        )
+    if target.verify and target.form.format is None:
+        return _refused(
+            target,
+            f"{target.hostname} shall verify its root, which it cannot over {target.root}",
+            hint="give it root = nfs-file or iscsi, or verify = false",
         )
     if request.arch == ANY_ARCH or is_script_next(request, target.loader):
         return target

@@ -7,16 +7,19 @@ smuggling in a blank.  The line is world-readable on the client (/proc/cmdline):
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from netboot.errors import InvalidInput
+from netboot.model.iscsi import initiator_name
+from netboot.model.root import RootMode, RootPlace
 from netboot.model.target import ImageTarget
 
 _WORD = re.compile(r"[!#-&(-~]+")
 
 
-def kernel_line(target: ImageTarget, *, server: IPv4Address, http_port: int, export_path: str) -> tuple[str, ...]:
-    """The words of the kernel line, in order; `export_path` is the server's path of the version's NFS export.
+def kernel_line(target: ImageTarget, *, server: IPv4Address, http_port: int, root: RootPlace) -> tuple[str, ...]:
+    """The words of the kernel line, in order; `root` is where `server` has the version.
 
     Raises `InvalidInput` for a word with a blank, a quote or anything but printable ASCII.
     """
@@ -24,9 +27,10 @@ def kernel_line(target: ImageTarget, *, server: IPv4Address, http_port: int, exp
         "boot=netboot",
         f"BOOTIF={target.mac.bootif}",
         "ip=dhcp",
-        f"netboot.root={target.root}:{server}:{export_path}",
+        f"netboot.root={target.root}:{server}:{root.place}",
+        *_mounting(target, root),
         f"netboot.report=http://{server}:{http_port}/boot/{target.mac.dashed}/report",
-        f"netboot.upper={target.upper_size}",
+        f"netboot.upper={target.upper}",
         f"netboot.shell={int(target.shell)}",
         f"systemd.hostname={target.hostname}",
         f"systemd.machine_id={target.machine_id}",
@@ -39,3 +43,21 @@ def kernel_line(target: ImageTarget, *, server: IPv4Address, http_port: int, exp
                 hint="each kernel argument is one word of printable ASCII without blanks or quotes",
             )
     return words
+
+
+def _mounting(target: ImageTarget, root: RootPlace) -> Iterator[str]:
+    """What a client needs to know that mounts a file system itself."""
+    if target.form.format is None:
+        return
+    yield f"netboot.fs={target.form.format}"
+    if target.verify:
+        if root.root_hash is None:
+            raise InvalidInput(
+                f"{target.version.label} has no dm-verity tree, so {target.hostname} cannot verify it",
+                hint="build the image again, or let its clients go without: verify = false",
+            )
+        yield f"netboot.verity={root.root_hash.hex}"
+        if root.tree is not None:
+            yield f"netboot.tree={root.tree}"
+    if target.root is RootMode.ISCSI:
+        yield f"netboot.initiator={initiator_name(target.hostname)}"

@@ -8,19 +8,24 @@ last of two that disagree.  What no layer says is a default.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 from netboot.config import BootSettings, Config, Profile
 from netboot.errors import NotFound
 from netboot.model.client import Client
 from netboot.model.loader import NO_LOADERS, Loader, LoaderChoice, LoadersByArch
 from netboot.model.request import ANY_ARCH, Arch, arch_key
+from netboot.model.root import RootFormat, RootMode
+from netboot.model.wishes import DEFAULTS, NO_WISHES, Wishes
 
 CONFIGURATION, CLIENT_RECORD, DEFAULT = "configuration", "client record", "default"
 
 # The key for architectures that the registry, and so our table, does not have.
 OTHER = "other"
+
+# The names of all wishes.
+WISHES = tuple(each.name for each in fields(Wishes))
 
 T = TypeVar("T")
 
@@ -33,7 +38,7 @@ class Layer:
     loader: Loader | None = None
     loaders: LoadersByArch = NO_LOADERS
     kernel_args: tuple[str, ...] = ()
-    upper_size: str | None = None
+    wishes: Wishes = NO_WISHES
     shell: bool | None = None
 
 
@@ -43,7 +48,10 @@ class Settled:
 
     loader: Loader
     kernel_args: tuple[str, ...]
-    upper_size: str
+    root: RootMode
+    root_format: RootFormat
+    verify: bool
+    upper: str
     shell: bool
     sources: Mapping[str, str]
 
@@ -56,7 +64,7 @@ def general_layer(config: Config) -> Layer:
         loader=boot.loader,
         loaders=config.loaders,
         kernel_args=boot.kernel_args,
-        upper_size=None if boot.upper_size == BootSettings().upper_size else boot.upper_size,
+        wishes=boot.wishes,
         shell=boot.shell or None,
     )
 
@@ -87,6 +95,7 @@ def client_layer(client: Client) -> Layer:
         source=CLIENT_RECORD,
         loader=None if client.loader is LoaderChoice.AUTO else client.loader,
         kernel_args=client.kernel_args,
+        wishes=client.wishes,
         shell=client.shell or None,
     )
 
@@ -95,14 +104,14 @@ def settle(layers: Sequence[Layer], arch: int) -> Settled:
     """What holds for a machine of this architecture."""
     auto: Loader = LoaderChoice.AUTO
     loader, loader_source = _last(((_loader(each, arch), each.source) for each in layers), auto)
-    upper_size, upper_source = _last(((each.upper_size, each.source) for each in layers), BootSettings().upper_size)
+    wished, sources = _wished(layers)
     shell, shell_source = _last(((each.shell, each.source) for each in layers), BootSettings().shell)
     return Settled(
         loader=loader,
         kernel_args=tuple(word for each in layers for word in each.kernel_args),
-        upper_size=upper_size,
         shell=shell,
-        sources={"loader": loader_source, "upper_size": upper_source, "shell": shell_source},
+        sources={"loader": loader_source, "shell": shell_source, **sources},
+        **wished,
     )
 
 
@@ -112,9 +121,18 @@ def _profile_layer(name: str, profile: Profile) -> Layer:
         loader=profile.loader,
         loaders=profile.loaders,
         kernel_args=profile.kernel_args,
-        upper_size=profile.upper_size,
+        wishes=profile.wishes,
         shell=profile.shell,
     )
+
+
+def _wished(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What holds of each wish, and whose word it is."""
+    wished, sources = {}, {}
+    for name in WISHES:
+        said = ((getattr(each.wishes, name), each.source) for each in layers)
+        wished[name], sources[name] = _last(said, getattr(DEFAULTS, name))
+    return wished, sources
 
 
 def _loader(layer: Layer, arch: int) -> Loader | None:

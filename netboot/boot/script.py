@@ -20,7 +20,7 @@ from netboot.boot.artefacts import INITRD, KERNEL, artefact_path, bootable
 from netboot.boot.cmdline import kernel_line
 from netboot.boot.quoting import GRUB, IPXE, PI, PXELINUX, UBOOT, Language, Quoted
 from netboot.errors import InvalidInput
-from netboot.model.image import Version
+from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget
 
 
@@ -42,11 +42,11 @@ class ScriptKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptContext:
-    """What a script needs besides its target: our address as the client sees it, and where each version is exported."""
+    """What a script needs besides its target: our address as the client sees it, and where each root is reached."""
 
     server: IPv4Address
     http_port: int
-    export_path: Callable[[Version], str]
+    root_of: Callable[[ImageTarget], RootPlace]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,7 @@ def _entry(target: ImageTarget, context: ScriptContext) -> Entry:
             target,
             server=context.server,
             http_port=context.http_port,
-            export_path=context.export_path(version),
+            root=context.root_of(target),
         ),
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -12,7 +11,21 @@ import typer
 
 from netboot.boot.loaderfiles import loader_files
 from netboot.cli.addresses import check_free
-from netboot.cli.edits import command_for, edits_of
+from netboot.cli.clientoptions import (
+    AddressOption,
+    ImageOption,
+    KernelArgOption,
+    LoaderOption,
+    ProfileOption,
+    RootFormatOption,
+    RootOption,
+    ServedConfigOption,
+    ShellOption,
+    StrategyOption,
+    UpperOption,
+    VerifyOption,
+)
+from netboot.cli.edits import command_for, edited, edits_of
 from netboot.cli.explain import explain_client, explanation_shape
 from netboot.cli.output import date, print_json, print_table, printable
 from netboot.cli.place import (
@@ -21,7 +34,6 @@ from netboot.cli.place import (
     DataDirOption,
     JsonOption,
     Place,
-    complete_image,
     place_of,
 )
 from netboot.cli.shapes import client_shape, standing_shape, telling_shape
@@ -38,63 +50,6 @@ from netboot.store import ClientRepository, Engine, LeaseRepository
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Name clients and assign images to them.")
 
-ImageOption = Annotated[
-    str | None,
-    typer.Option(
-        "--image",
-        metavar="IMAGE[:REF]",
-        help="What it boots: an image, for its tag stable or else its newest version, or IMAGE:TAG, or one version, as"
-        " debian-minimal:3.",
-        autocompletion=complete_image,
-    ),
-]
-AddressOption = Annotated[
-    str | None, typer.Option("--address", metavar="IP", help="The IPv4 address that is reserved for it.")
-]
-ProfileOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--profile",
-        metavar="NAME",
-        help="A profile of the configuration; may be given several times, a later one wins over an earlier one.",
-    ),
-]
-LoaderOption = Annotated[
-    str | None,
-    typer.Option(
-        "--loader",
-        metavar="LOADER",
-        help="Its boot loader: auto (its profiles or firmware decide), ipxe, pxelinux, grub, or one file by name.",
-    ),
-]
-KernelArgOption = Annotated[
-    list[str] | None,
-    typer.Option("--kernel-arg", metavar="WORD", help="A word for its kernel line; may be given several times."),
-]
-StrategyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--strategy",
-        metavar="STRATEGY",
-        help="How its firmware is told what to boot: auto (what its make has taught), direct, invite, discovery, plain,"
-        " pi or pi-late.",
-    ),
-]
-ServedConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        readable=False,
-        help="The daemon's configuration file, for what it says of --address; by default that of the daemon that serves"
-        " from the data directory.",
-    ),
-]
-ShellOption = Annotated[
-    bool | None,
-    typer.Option("--shell/--no-shell", help="Whether its console offers a root shell when its root fails."),
-]
-
 
 @app.command()
 def add(
@@ -108,6 +63,10 @@ def add(
     kernel_arg: KernelArgOption = None,
     strategy: StrategyOption = None,
     shell: ShellOption = None,
+    root: RootOption = None,
+    root_format: RootFormatOption = None,
+    verify: VerifyOption = None,
+    upper: UpperOption = None,
     config: ServedConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -139,8 +98,9 @@ def add(
         kernel_args=kernel_arg,
         strategy=strategy,
         shell=shell,
+        wishes={"root": root, "root_format": root_format, "verify": verify, "upper": upper},
     )
-    client = dataclasses.replace(blank, **wanted)
+    client = edited(blank, wanted)
     with place.database(create=True) as engine:
         _check_address(client.address, {client.mac}, engine, place, config)
         ClientRepository(engine).add(client)
@@ -229,6 +189,10 @@ def set_client(
     no_kernel_args: Annotated[bool, typer.Option("--no-kernel-args", help="Take all its kernel words away.")] = False,
     strategy: StrategyOption = None,
     shell: ShellOption = None,
+    root: RootOption = None,
+    root_format: RootFormatOption = None,
+    verify: VerifyOption = None,
+    upper: UpperOption = None,
     config: ServedConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -249,6 +213,7 @@ def set_client(
       netboot client set lab-07 --loader ipxe/ipxe.efi
       netboot client set lab-07 --loader pxelinux --kernel-arg nomodeset --kernel-arg console=ttyS0
       netboot client set lab-07 --strategy discovery
+      netboot client set lab-07 --root nfs-file --root-format erofs --verify
 
     \b
     Exit codes: 0 changed; 2 a value is wrong; 3 no such client or image; 4 the name or address is another's.
@@ -265,6 +230,7 @@ def set_client(
         kernel_args=words,
         strategy=strategy,
         shell=shell,
+        wishes={"root": root, "root_format": root_format, "verify": verify, "upper": upper},
     )
     edits |= {"name": parse_client_name(name)} if name is not None else {}
     edits |= {"mac": MacAddress.parse(mac)} if mac is not None else {}
@@ -274,7 +240,7 @@ def set_client(
         repository = ClientRepository(engine)
         old = repository.get(client)
         _check_address(edits.get("address"), {old.mac, edits.get("mac", old.mac)}, engine, place, config)
-        new = repository.change(client, lambda current: dataclasses.replace(current, **edits))
+        new = repository.change(client, lambda current: edited(current, edits))
     if json_:
         print_json(client_shape(new))
     else:

@@ -5,18 +5,21 @@ Everything is checked before anything is written, so that a refused command chan
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 from typing import Any
 
 from netboot.boot.quoting import GRUB, IPXE, PI, PXELINUX, UBOOT
 from netboot.cli.place import Place
+from netboot.config.wishes import options_for, read_wish
 from netboot.errors import InvalidInput, NotFound
 from netboot.model.client import Client
 from netboot.model.loader import LoaderChoice, parse_loader
 from netboot.model.names import VersionRef, parse_profile_name
 from netboot.model.strategy import Strategy
+from netboot.model.wishes import Wishes
 
 # In place of an image, an address or profiles: take away what is there.
 NONE = "none"
@@ -34,6 +37,7 @@ def command_for(client: Client) -> str:
     words += [word for each in client.kernel_args for word in ("--kernel-arg", each)]
     words += ["--strategy", client.strategy] if client.strategy else []
     words += ["--shell"] if client.shell else []
+    words += options_for(client.wishes)
     return shlex.join(words)
 
 
@@ -47,6 +51,7 @@ def edits_of(
     kernel_args: list[str] | None,
     strategy: str | None,
     shell: bool | None,
+    wishes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The fields of a Client that the options name, checked."""
     read: dict[str, tuple[Any, Callable[[Any], Any]]] = {
@@ -58,7 +63,38 @@ def edits_of(
         "strategy": (strategy, _strategy),
         "shell": (shell, bool),
     }
-    return {field: reader(value) for field, (value, reader) in read.items() if value is not None}
+    edits = {field: reader(value) for field, (value, reader) in read.items() if value is not None}
+    if wished := _wished(wishes):
+        edits["wishes"] = wished
+    return edits
+
+
+def wishes_of(**options: Any) -> Wishes:
+    """What the options of these names say, checked."""
+    return Wishes(**_wished(options))
+
+
+def edited(client: Client, edits: Mapping[str, Any]) -> Client:
+    """The client with what `edits_of` gave; wishes that it does not name stay."""
+    wishes = dataclasses.replace(client.wishes, **edits.get("wishes", {}))
+    return dataclasses.replace(client, **{**edits, "wishes": wishes})
+
+
+def _wished(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _wish(name, value) for name, value in options.items() if value is not None}
+
+
+def _wish(name: str, value: Any) -> Any:
+    """One wish, None for what profiles and the configuration say."""
+    if value == NONE:
+        return None
+    try:
+        return read_wish(name, value)
+    except InvalidInput as error:
+        option = name.replace("_", "-")
+        raise InvalidInput(
+            f"--{option} {error.message}, or {NONE} for what profiles and configuration say", hint=error.hint
+        ) from None
 
 
 def _strategy(text: str) -> Strategy | None:

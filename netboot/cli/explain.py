@@ -13,7 +13,7 @@ from typing import assert_never
 from netboot.boot.choose import BootPolicy, choose, layers_of
 from netboot.boot.layers import CLIENT_RECORD as CLIENT
 from netboot.boot.layers import CONFIGURATION as CONFIG
-from netboot.boot.layers import DEFAULT, Layer, settle
+from netboot.boot.layers import DEFAULT, WISHES, Layer, settle
 from netboot.boot.loaderfiles import LoaderFiles
 from netboot.boot.loaders import loader_name
 from netboot.cli.addresses import address_sources
@@ -148,10 +148,10 @@ def _image_rows(
     yield Row("kernel", version.kernel_version, IMAGE)
     yield Row("hostname", target.hostname, CLIENT if client else "MAC address")
     yield Row("machine_id", target.machine_id, "MAC address and this installation's secret")
-    yield Row("root", target.root, CLIENT if client else DEFAULT)
     yield Row("loader", target.loader, sources["loader"])
     yield Row("loader_file", loader_name(target.loader, arch), "loader and architecture")
-    yield Row("upper_size", target.upper_size, sources["upper_size"])
+    for name in WISHES:
+        yield Row(name, getattr(target, name), sources[name])
     yield Row("shell", target.shell, sources["shell"])
     # The words of the kernel line in their order, of which the kernel mostly heeds the last.
     for words, source in ((version.kernel_args, IMAGE), *((each.kernel_args, each.source) for each in layers)):

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from netboot.cli.clientoptions import RootFormatOption, RootOption, UpperOption, VerifyOption
+from netboot.cli.edits import wishes_of
 from netboot.cli.output import print_json
 from netboot.cli.place import DataDirOption, JsonOption, complete_image, place_of
+from netboot.config.wishes import options_for
 from netboot.model.names import VersionRef
 
 if TYPE_CHECKING:
@@ -51,6 +54,10 @@ def boot(
         str,
         typer.Option("--image", metavar="IMAGE[:REF]", help="What they boot.", autocompletion=complete_image),
     ] = "debian-minimal",
+    root: RootOption = None,
+    root_format: RootFormatOption = None,
+    verify: VerifyOption = None,
+    upper: UpperOption = None,
     memory: MemoryOption = 1024,
     timeout: TimeoutOption = 600,
     screenshot: Annotated[
@@ -80,6 +87,7 @@ def boot(
       netboot lab boot
       netboot lab boot --firmware uefi --dhcp proxy --count 2
       netboot lab boot --firmware secure --loader grub
+      netboot lab boot --root nfs-file --root-format erofs --verify
       netboot lab boot --image debian-desktop --memory 2048 --timeout 1500 --screenshot desktop.png
       netboot lab boot --json | jq '.clients[].seconds'
 
@@ -102,6 +110,7 @@ def boot(
         timeout_s=timeout,
         keep=keep,
         image=VersionRef.parse(image),
+        wishes=wishes_of(root=root, root_format=root_format, verify=verify, upper=upper),
         screenshot=screenshot.absolute() if screenshot else None,
     )
     place_of(ctx, data_dir).images.get(spec.image)
@@ -123,7 +132,7 @@ def spec_words(spec: LabSpec) -> list[str]:
     }
     if spec.screenshot:
         named["--screenshot"] = spec.screenshot
-    words = [word for option, value in named.items() for word in (option, str(value))]
+    words = [word for option, value in named.items() for word in (option, str(value))] + options_for(spec.wishes)
     return [*words, "--keep"] if spec.keep else words
 
 

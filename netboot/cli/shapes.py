@@ -7,6 +7,7 @@ renamed.  Times are Unix seconds, sizes bytes; what is absent is null.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from netboot.cli.standing import Standing
@@ -36,7 +37,6 @@ def client_shape(client: Client) -> Shape:
         "mac": str(client.mac),
         "name": client.name,
         "image": _text(client.image),
-        "root": client.root.value,
         "profiles": list(client.profiles),
         "loader": str(client.loader),
         "address": _text(client.address),
@@ -44,6 +44,7 @@ def client_shape(client: Client) -> Shape:
         "shell": client.shell,
         "created_at": client.created_at,
         "strategy": _text(client.strategy),
+        **{each.name: plain(getattr(client.wishes, each.name)) for each in fields(client.wishes)},
     }
 
 

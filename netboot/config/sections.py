@@ -17,6 +17,7 @@ from typing import Any, Self
 from netboot.config import values
 from netboot.config.reservation import Reservation, check_twice
 from netboot.config.setting import REQUIRED, setting
+from netboot.config.wishes import WishSettings
 from netboot.errors import InvalidInput
 from netboot.model.lease import Pool
 from netboot.model.loader import NO_LOADERS, Loader, LoadersByArch
@@ -197,14 +198,11 @@ class ClientSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BootSettings:
+class BootSettings(WishSettings):
     """`[boot]`: what every booting client is told, unless its own record says otherwise."""
 
     kernel_args: tuple[str, ...] = setting(
         (), values.many(values.word), "Words added to every kernel line, as console=ttyS0."
-    )
-    upper_size: str = setting(
-        "50%", values.tmpfs_size, "The bound of the temporary layer: a share of memory or a size."
     )
     shell: bool = setting(
         False, values.boolean, "Whether every client offers a root shell on its console when its root fails."
@@ -220,7 +218,7 @@ class BootSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(WishSettings):
     """`[profile.NAME]`: a named bundle of boot settings, for clients that have it."""
 
     inherits: str | None = setting(
@@ -233,7 +231,6 @@ class Profile:
     kernel_args: tuple[str, ...] = setting(
         (), values.many(values.word), "Words for the kernel line, after those of [boot] and of the inherited profile."
     )
-    upper_size: str | None = setting(None, values.tmpfs_size, "The bound of the temporary layer.")
     shell: bool | None = setting(
         None, values.boolean, "Whether a root shell is offered on the console when the root fails."
     )

@@ -26,6 +26,8 @@ E = TypeVar("E", bound=StrEnum)
 
 _WORD = re.compile(r"[!-~]+")
 _TMPFS_SIZE = re.compile(r"(?:[1-9][0-9]?|100)%|[1-9][0-9]{0,9}[kmg]?")
+# Of an ext4 file system, at most 16 bytes; of a GPT partition, more.
+_LABEL = re.compile(r"[A-Za-z0-9._-]{1,36}")
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,62})(?:\.[a-zA-Z0-9-]{1,63})*")
 
 
@@ -158,11 +160,17 @@ def word(value: Any) -> str:
     return found
 
 
-def tmpfs_size(value: Any) -> str:
-    found = text(value).lower()
-    if not _TMPFS_SIZE.fullmatch(found):
-        raise InvalidInput("must be a share of memory or a size, as 50% or 2g")
-    return found
+def upper(value: Any) -> str:
+    """The temporary layer, as `netboot.model.wishes` spells it."""
+    kind, colon, rest = text(value).partition(":")
+    if colon and kind in ("disk", "crypt"):
+        if not _LABEL.fullmatch(rest):
+            raise InvalidInput(f"must name the file system's label after {kind}:, as {kind}:scratch")
+        return f"{kind}:{rest}"
+    size = (rest if colon and kind == "zram" else value).lower()
+    if not _TMPFS_SIZE.fullmatch(size):
+        raise InvalidInput("must be a share of memory or a size, as 50% or 2g, or zram:2g, disk:LABEL or crypt:LABEL")
+    return f"zram:{size}" if colon else size
 
 
 def domain(value: Any) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from netboot.boot.choose import BootPolicy, choose
 from netboot.boot.loaderfiles import LoaderFiles
@@ -21,11 +20,13 @@ from netboot.dhcp.ledger import Ledger
 from netboot.errors import NetbootError
 from netboot.exports.apply import Exporter
 from netboot.exports.detect import make_backend
+from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
 from netboot.model.event import Event
 from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
+from netboot.model.root import RootFiles, RootForm, RootFormat
 from netboot.model.target import ImageTarget
 from netboot.store import (
     ClientDirectory,
@@ -75,26 +76,26 @@ class Parts:
         versions, unreadable = self.versions.readable()
         for error in (*unreadable, *self.exporter.start(versions)):
             log.error("a version cannot be exported: %s", error)
-        for version in self._assigned(policy):
+        for version, form in self._assigned(policy):
             try:
-                self.exporter.ensure(version)
+                self.exporter.ensure(version, form)
             except NetbootError as error:
                 log.error("%s cannot be exported: %s", version.label, error)
 
-    def _assigned(self, policy: BootPolicy) -> tuple[Version, ...]:
+    def _assigned(self, policy: BootPolicy) -> tuple[tuple[Version, RootForm], ...]:
         targets = [
             choose(BootRequest(mac=mac, stage=Stage.LOADER, firmware=Firmware.UNKNOWN, arch=ANY_ARCH), policy)
             for mac in (_NOBODY, *(each.mac for each in self.clients.list()))
         ]
-        versions = {each.version.label: each.version for each in targets if isinstance(each, ImageTarget)}
-        return tuple(versions.values())
+        found = {(each.version.label, each.form): each.version for each in targets if isinstance(each, ImageTarget)}
+        return tuple((version, form) for (_, form), version in found.items())
 
 
-def _root_of(images: ImageStore, version: Version) -> Path:
-    """The version's root, made if need be, which the log tells: clients wait for it."""
+def _files_of(images: ImageStore, version: Version, format: RootFormat) -> RootFiles:
+    """The version's root in a format; the log tells when it has to be made, since clients wait for it."""
     if not images.has_root(version):
         log.info("%s is stored as its changes; its root is made now", version.label)
-    return images.materialise(version)
+    return root_files(images, version, format)
 
 
 @contextmanager
@@ -111,7 +112,7 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
         images = ImageStore(data.images)
         exporter = Exporter(
-            backend, root=data.exports, networks=served_networks(config), materialise=partial(_root_of, images)
+            backend, root=data.exports, networks=served_networks(config), files_of=partial(_files_of, images)
         )
         stack.callback(exporter.stop)
         clients = ClientDirectory(ClientRepository(engine))

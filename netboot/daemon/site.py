@@ -22,7 +22,8 @@ from netboot.model.image import Version
 from netboot.model.lease import LeaseState
 from netboot.model.mac import MacAddress
 from netboot.model.request import BootRequest
-from netboot.model.target import BootTarget
+from netboot.model.root import RootForm, RootPlace
+from netboot.model.target import BootTarget, ImageTarget
 from netboot.system.neighbours import neighbour_at
 from netboot.tftp.events import TransferEvent, boot_event
 from netboot.tftp.limits import TftpLimits
@@ -179,15 +180,18 @@ class Site:
 
     def _context(self, _: IPv4Address) -> ScriptContext:
         """For TFTP, whose thread may wait for an export; it is there already unless the assignment is new."""
-        return ScriptContext(server=self.place.address, http_port=self._http_port, export_path=self._export_now)
+        return ScriptContext(server=self.place.address, http_port=self._http_port, root_of=self._root_of)
 
-    async def _export(self, version: Version) -> str:
+    async def _export(self, version: Version, form: RootForm) -> RootPlace:
         """Almost always at once; a thread only for the first client of a version that is new."""
-        served = self._parts.exporter.served(version)
-        return served.server_path if served else await asyncio.to_thread(self._export_now, version)
+        exporter = self._parts.exporter
+        if place := exporter.served(version, form):
+            return place
+        return await asyncio.to_thread(exporter.ensure, version, form)
 
-    def _export_now(self, version: Version) -> str:
-        return (self._parts.exporter.served(version) or self._parts.exporter.ensure(version)).server_path
+    def _root_of(self, target: ImageTarget) -> RootPlace:
+        exporter = self._parts.exporter
+        return exporter.served(target.version, target.form) or exporter.ensure(target.version, target.form)
 
     def _owner_of(self, address: IPv4Address) -> MacAddress | None:
         """Who has an address: by our lease, else by what the wire says, as in proxy mode."""

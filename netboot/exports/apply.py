@@ -1,8 +1,8 @@
 """The exporter: what the daemon asks to make a version reachable.
 
-A version's file system is mounted once, at EXPORTS/NAME/NUMBER, and stays while the daemon lives.  Nothing is kept
-but in the kernel and on disk: a mount that is there is taken over, and the folders of former exports tell a starting
-daemon which versions running clients may hang on.
+A form of a version is mounted once, at EXPORTS/NAME/NUMBER or EXPORTS/NAME/NUMBER.FORMAT, and stays while the daemon
+lives.  Nothing is kept but in the kernel and on disk: a mount that is there is taken over, and the folders of former
+exports tell a starting daemon which versions running clients may hang on.
 """
 
 from __future__ import annotations
@@ -10,35 +10,34 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from netboot.errors import InvalidInput, NetbootError, NotPermitted, Unavailable
+from netboot.errors import InvalidInput, NetbootError, Unavailable
 from netboot.exports.backend import Backend
+from netboot.exports.mounting import forget_files, mount_form, unmount_below
 from netboot.exports.plan import Export, check_root, export_of, make_plan
 from netboot.model.image import Version
-from netboot.system.loop import attached, find_loop
-from netboot.system.mounts import mount_read_only, mounted, mounts, unmount
+from netboot.model.root import RootFiles, RootForm, RootFormat, RootMode, RootPlace
+from netboot.system.mounts import mounted, mounts
+
+FORMS = (RootForm(RootMode.NFS), *(RootForm(RootMode.NFS_FILE, each) for each in RootFormat))
 
 
 @dataclass(frozen=True, slots=True)
-class NfsExport:
-    """Where clients find a version: the path to mount from this server."""
+class _Served:
+    """What is exported, and what its clients are told."""
 
-    server_path: str
-
-
-def _as_it_is(version: Version) -> Path:
-    return version.root.path
+    export: Export
+    place: RootPlace
 
 
 class Exporter:
     """Mounts versions below `root` and exports them to `networks` by `backend`.
 
-    `materialise` gives the raw root of a version, and makes it if it is not there.  Every method but `served` blocks;
-    all may be called from any thread.
+    `files_of` gives the file of a version's root in a format, and makes it if it is not there.  Every method but
+    `served` blocks; all may be called from any thread.
     """
 
     def __init__(
@@ -47,14 +46,14 @@ class Exporter:
         *,
         root: Path,
         networks: Iterable[IPv4Network],
-        materialise: Callable[[Version], Path] = _as_it_is,
+        files_of: Callable[[Version, RootFormat], RootFiles],
     ) -> None:
         check_root(root)
         self._backend = backend
         self._root = root.resolve()
         self._networks = _checked(networks)
-        self._materialise = materialise
-        self._exports: dict[str, Export] = {}
+        self._files_of = files_of
+        self._served: dict[tuple[str, RootForm], _Served] = {}
         self._lock = threading.Lock()
 
     @property
@@ -70,42 +69,48 @@ class Exporter:
         errors: list[NetbootError] = []
         with self._lock:
             self._backend.prepare()
-            exports = {}
-            for version in versions:
-                if self._export(version).path.is_dir() and not _was_dropped(version):
+            served = {}
+            for version, form in ((version, form) for version in versions for form in FORMS):
+                if self._export(version, form).path.is_dir() and not _was_dropped(version):
                     try:
-                        exports[version.label] = self._mount(version)
+                        served[version.label, form] = self._mount(version, form)
                     except NetbootError as error:
                         errors.append(error)
-            if exports:
-                self._carry_out(exports)
+            if served:
+                self._carry_out(served)
+            forget_files(self._root, (each.export for each in served.values()))
         return tuple(errors)
 
-    def ensure(self, version: Version) -> NfsExport:
-        """Make `version` reachable, if it is not; returns when a client can mount it.
+    def ensure(self, version: Version, form: RootForm) -> RootPlace:
+        """Make a form of `version` reachable, if it is not; returns when a client can mount it.
 
-        Its root may have to be made first, which keeps nobody waiting who asks for another version.
+        Its file may have to be made first, which keeps nobody waiting who asks for another version.
         """
-        if self.served(version) is None:
-            self._materialise(version)
+        if form.mode is RootMode.ISCSI:
+            raise Unavailable("this server cannot serve iSCSI", hint="let its clients have root = nfs")
+        if self.served(version, form) is None:
+            self._files_of(version, form.format or RootFormat.EXT4)
         with self._lock:
-            known = self._exports.get(version.label)
-            if known is None or mounted(known.path) is None:
+            known = self._served.get((version.label, form))
+            if known is None or mounted(known.export.path) is None:
                 # Remembered only once it is served, so that a retry tries.
-                self._carry_out({**self._exports, version.label: self._mount(version)})
-            return NfsExport(str(self._exports[version.label].path))
+                self._carry_out({**self._served, (version.label, form): self._mount(version, form)})
+            return self._served[version.label, form].place
 
-    def served(self, version: Version) -> NfsExport | None:
-        """Where a version is that is reachable already.  Returns at once, unlike `ensure`: every request asks."""
-        known = self._exports.get(version.label)
-        return NfsExport(str(known.path)) if known is not None and _is_mount(known.path) else None
+    def served(self, version: Version, form: RootForm) -> RootPlace | None:
+        """Where a form is that is reachable already.  Returns at once, unlike `ensure`: every request asks."""
+        known = self._served.get((version.label, form))
+        return known.place if known is not None and _is_mount(known.export.path) else None
 
     def serve(self, networks: Iterable[IPv4Network]) -> None:
         """Export to `networks` from now on, what is exported already too; clients of the others lose it."""
         with self._lock:
             self._networks = _checked(networks)
-            moved = {label: replace(each, networks=self._networks) for label, each in self._exports.items()}
-            if moved != self._exports:
+            moved = {
+                key: replace(each, export=replace(each.export, networks=self._networks))
+                for key, each in self._served.items()
+            }
+            if moved != self._served:
                 self._carry_out(moved)
 
     def keep_up(self) -> bool:
@@ -114,10 +119,10 @@ class Exporter:
         For the daemon to call every few seconds.  An admin's `exportfs -ra` loses what is not in /etc/exports.
         """
         with self._lock:
-            if not self._exports:
+            if not self._served:
                 return False
             started = self._backend.keep_up()
-            desired = tuple(self._exports.values())
+            desired = _exports(self._served)
             plan = make_plan(desired, self._backend.observe())
             if plan:
                 self._backend.carry_out(plan, desired)
@@ -127,30 +132,34 @@ class Exporter:
         """Withdraw the exports and unmount, in reverse.  Clients wait until a daemon comes back, or go on."""
         with self._lock:
             may_unmount = self._backend.stop()
-            self._exports.clear()
-            for mount in reversed(mounts()):
-                if may_unmount and self._root in mount.target.parents:
-                    _unmount(mount.target)
+            self._served.clear()
+            if may_unmount:
+                unmount_below(self._root, mounts())
 
-    def _export(self, version: Version) -> Export:
-        return export_of(version, root=self._root, networks=self._networks)
+    def _export(self, version: Version, form: RootForm) -> Export:
+        return export_of(version, form, root=self._root, networks=self._networks)
 
-    def _carry_out(self, exports: dict[str, Export]) -> None:
-        desired = tuple(exports.values())
+    def _carry_out(self, served: dict[tuple[str, RootForm], _Served]) -> None:
+        desired = _exports(served)
         self._backend.carry_out(make_plan(desired, self._backend.observe()), desired)
-        self._exports = exports
+        self._served = served
 
-    def _mount(self, version: Version) -> Export:
-        export = self._export(version)
-        _make_folder(export.path)
-        there = mounted(export.path)
-        if there is not None and there.source != str(find_loop(version.root.path)):
-            # Another file system, as after a data directory was moved: nobody can be using it in earnest.
-            unmount(export.path, lazy=True)
-            there = None
-        if there is None:
-            _attach_and_mount(version, export.path)
-        return export
+    def _mount(self, version: Version, form: RootForm) -> _Served:
+        export = self._export(version, form)
+        files = self._files_of(version, form.format or RootFormat.EXT4)
+        mount_form(export, version, form, files, root=self._root)
+        if form.format is None:
+            return _Served(export, RootPlace(str(export.path)))
+        return _Served(export, _file_place(export, files))
+
+
+def _file_place(export: Export, files: RootFiles) -> RootPlace:
+    tree = files.tree.name if files.tree else None
+    return RootPlace(f"{export.path}/{files.path.name}", tree, files.root_hash)
+
+
+def _exports(served: dict[tuple[str, RootForm], _Served]) -> tuple[Export, ...]:
+    return tuple(each.export for each in served.values())
 
 
 def _was_dropped(version: Version) -> bool:
@@ -158,41 +167,11 @@ def _was_dropped(version: Version) -> bool:
     return version.delta is not None and not version.root.path.exists()
 
 
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unavailable(
-            f"{path}, where a version is mounted, cannot be made: {error.strerror}",
-            hint="make the data directory writable, or name another --data-dir",
-        ) from error
-
-
-def _attach_and_mount(version: Version, target: Path) -> None:
-    try:
-        with attached(version.root.path) as device:
-            mount_read_only(device, target, fstype=version.filesystem)
-    except NotPermitted:
-        raise
-    except NetbootError as error:
-        hint = error.hint or f"see whether its file is whole: netboot image fsck {version.label}"
-        raise Unavailable(error.message, hint=hint) from error
-
-
 def _checked(networks: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:
     found = tuple(sorted(set(networks)))
     if not found:
         raise InvalidInput("no network is served, so there is nobody to export to", hint="add a [[subnet]]")
     return found
-
-
-def _unmount(target: Path) -> None:
-    try:
-        unmount(target)
-    except NetbootError:
-        # An NFS server may hold it a moment longer; then it goes with its last user.
-        with suppress(NetbootError):
-            unmount(target, lazy=True)
 
 
 def _is_mount(path: Path) -> bool:

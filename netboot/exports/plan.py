@@ -6,6 +6,7 @@ what others exported on this machine never appears here: a backend observes its 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from netboot.errors import InvalidInput
 from netboot.model.image import Version
+from netboot.model.root import RootForm
 
 # A path goes into configuration files and onto kernel lines, neither of which can quote.
 _SAFE_PATH = re.compile(r"/[A-Za-z0-9/._+@-]*")
@@ -21,9 +23,9 @@ _SAFE_PATH = re.compile(r"/[A-Za-z0-9/._+@-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """One version for these networks: `label` is IMAGE:NUMBER, `path` the directory that clients mount.
+    """One form of a version for these networks: `label` is IMAGE:NUMBER, `path` the directory that clients mount.
 
-    `fsid` names the file system in file handles: it differs between versions and outlives restarts.
+    `fsid` names the file system in file handles: it differs between versions and forms, and outlives restarts.
     """
 
     label: str
@@ -61,12 +63,14 @@ def grants(exports: Iterable[Export]) -> tuple[Grant, ...]:
     return tuple(Grant(export.path, network) for export in exports for network in export.networks)
 
 
-def export_of(version: Version, *, root: Path, networks: tuple[IPv4Network, ...]) -> Export:
-    """A version as an export below `root`.  Its id comes from its digest, so every server of it gives the same."""
+def export_of(version: Version, form: RootForm, *, root: Path, networks: tuple[IPv4Network, ...]) -> Export:
+    """A form of a version as an export below `root`.  Its id comes from its digest, so every server gives the same."""
     digits = version.digest.hex
+    if form.format is not None:
+        digits = hashlib.sha256(f"{digits} {form.format}".encode()).hexdigest()
     return Export(
         label=version.label,
-        path=root / version.image / str(version.number),
+        path=root / version.image / (f"{version.number}.{form.format}" if form.format else str(version.number)),
         networks=networks,
         fsid=f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}",
     )

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from netboot.config.paths import DataDir
+from netboot.config.wishes import options_for
 from netboot.errors import InvalidInput, Unavailable
 from netboot.images.store import ImageStore
 from netboot.lab.client import GRAPHICS, UBOOT_MAC, LabFirmware, MachineSpec, QemuClient
@@ -31,6 +32,7 @@ from netboot.lab.ready import ReadySocket
 from netboot.lab.watch import BootWatch
 from netboot.model.loader import LoaderChoice
 from netboot.model.names import VersionRef
+from netboot.model.wishes import NO_WISHES, Wishes
 from netboot.system.commands import run
 from netboot.system.mounts import bind_read_only
 
@@ -57,6 +59,7 @@ class LabSpec:
     keep: bool = False
     image: VersionRef = DEFAULT_IMAGE
     loader: LoaderChoice = LoaderChoice.AUTO
+    wishes: Wishes = NO_WISHES
     kernel_args: tuple[str, ...] = KERNEL_ARGS
     screenshot: Path | None = None
 
@@ -151,7 +154,8 @@ class Lab:
         seat = self.plan.seats[index]
         what = ("--image", str(image or self.spec.image), "--loader", self.spec.loader)
         kernel_args = [word for each in self.spec.kernel_args for word in ("--kernel-arg", each)]
-        self.netboot("client", "add", str(seat.mac), "--name", seat.name, *what, *kernel_args, *extra)
+        wishes = options_for(self.spec.wishes)
+        self.netboot("client", "add", str(seat.mac), "--name", seat.name, *what, *kernel_args, *wishes, *extra)
         return seat
 
     def watch(self) -> BootWatch:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from netboot.model.client import RootMode
 from netboot.model.image import Version
 from netboot.model.loader import Loader, LoaderChoice
 from netboot.model.mac import MacAddress
+from netboot.model.root import RootForm, RootFormat, RootMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageTarget:
     """Boot a version of an image.
 
-    `upper_size` bounds the temporary layer, as tmpfs's `size=` reads it (`50%`, `2g`).
+    `root`, `root_format`, `verify` and `upper` are as in `netboot.model.wishes`.
     `loader` is what was decided for the architecture that asked.
     `machine_id` is 32 hex digits, stable for the client.
     """
@@ -30,9 +30,16 @@ class ImageTarget:
     reason: str
     root: RootMode = RootMode.NFS
     loader: Loader = LoaderChoice.AUTO
-    upper_size: str = "50%"
+    root_format: RootFormat = RootFormat.EXT4
+    verify: bool = False
+    upper: str = "50%"
     kernel_args: tuple[str, ...] = ()
     shell: bool = False
+
+    @property
+    def form(self) -> RootForm:
+        """What of the version has to be exported for it."""
+        return RootForm(self.root, None if self.root is RootMode.NFS else self.root_format)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from netboot.config.wishes import read_wishes, say_wishes
 from netboot.errors import Conflict, InvalidInput, NotFound
-from netboot.model.client import Client, RootMode
+from netboot.model.client import Client
 from netboot.model.loader import parse_loader
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef, parse_client_name
@@ -168,7 +169,6 @@ def _row(client: Client) -> dict[str, Any]:
         "mac": str(client.mac),
         "name": parse_client_name(client.name),
         "image": str(client.image) if client.image else None,
-        "root": client.root.value,
         "profiles": list(client.profiles),
         "loader": str(client.loader),
         "address": str(client.address) if client.address else None,
@@ -176,6 +176,7 @@ def _row(client: Client) -> dict[str, Any]:
         "shell": client.shell,
         "created_at": client.created_at,
         "strategy": client.strategy.value if client.strategy else None,
+        "wishes": say_wishes(client.wishes),
     }
 
 
@@ -184,7 +185,6 @@ def _client(row: Row[Any]) -> Client:
         mac=MacAddress.parse(row.mac),
         name=row.name,
         image=VersionRef.parse(row.image) if row.image else None,
-        root=RootMode(row.root),
         profiles=tuple(row.profiles),
         loader=parse_loader(row.loader),
         address=IPv4Address(row.address) if row.address else None,
@@ -192,4 +192,5 @@ def _client(row: Row[Any]) -> Client:
         shell=row.shell,
         created_at=row.created_at,
         strategy=Strategy(row.strategy) if row.strategy else None,
+        wishes=read_wishes(row.wishes),
     )

@@ -37,7 +37,6 @@ clients = Table(
     Column("mac", String, primary_key=True),
     Column("name", String, nullable=False, unique=True),
     Column("image", String),
-    Column("root", String, nullable=False),
     Column("loader", String, nullable=False),
     Column("address", String, unique=True),
     Column("kernel_args", JSON, nullable=False),
@@ -45,6 +44,7 @@ clients = Table(
     Column("created_at", Double, nullable=False),
     Column("profiles", JSON, nullable=False, server_default="[]"),
     Column("strategy", String),
+    Column("wishes", JSON, nullable=False, server_default="{}"),
 )
 
 # One counter a table that others cache; every change to the table adds one to it in the same transaction.

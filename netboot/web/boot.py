@@ -8,6 +8,7 @@ from netboot.errors import NetbootError
 from netboot.model.event import Detail, Event, EventKind
 from netboot.model.mac import MacAddress
 from netboot.model.request import Firmware
+from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, DeniedTarget
 from netboot.web.refusal import Refused
 from netboot.web.response import Response
@@ -54,14 +55,14 @@ async def _rendered(kind: ScriptKind, target: BootTarget, call: Call) -> tuple[B
 
 
 async def _context(target: BootTarget, call: Call) -> ScriptContext:
-    paths = {image.version.label: await call.services.export(image.version) for image in bootable(target)}
+    places = {image.version.label: await call.services.export(image.version, image.form) for image in bootable(target)}
     server, port = own_address(call)
-    return ScriptContext(server=server, http_port=port, export_path=lambda version: paths[version.label])
+    return ScriptContext(server=server, http_port=port, root_of=lambda image: places[image.version.label])
 
 
 def _bare_context(call: Call) -> ScriptContext:
     server, port = own_address(call)
-    return ScriptContext(server=server, http_port=port, export_path=lambda version: version.label)
+    return ScriptContext(server=server, http_port=port, root_of=lambda image: RootPlace(image.version.label))
 
 
 def _event(kind: ScriptKind, target: BootTarget, *, at: float) -> Event:

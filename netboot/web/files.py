@@ -6,7 +6,7 @@ import os
 from functools import partial
 from pathlib import Path
 
-from netboot.boot.artefacts import SENT, fetchable
+from netboot.boot.artefacts import SENT, bootable, fetchable
 from netboot.boot.artefacts import artefact as find_artefact
 from netboot.errors import NetbootError
 from netboot.model.event import Detail, Event, EventKind
@@ -66,7 +66,7 @@ async def _permit(call: Call) -> Permit:
         version = fetchable(target, wanted, call.services.find_version)
         if version is None:
             raise Refused(404, f"{wanted} is not what this client boots: {target.reason}\n")
-        await call.services.export(version)
+        await call.services.export(version, bootable(target)[0].form)
     except NetbootError as error:
         raise Refused(503, f"{error}\n") from error
     return mac, version

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind, has_script
+from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, DeniedTarget, LocalTarget, MenuTarget
 from tests.kit import MAC, make_target, make_version
 
@@ -21,7 +22,7 @@ TEMPLATES = Path(__file__).parents[2] / "templates"
 CONTEXT = ScriptContext(
     server=IPv4Address("10.9.0.1"),
     http_port=8080,
-    export_path=lambda version: f"/var/lib/netboot/exports/{version.image}/{version.number}",
+    root_of=lambda image: RootPlace(f"/var/lib/netboot/exports/{image.version.image}/{image.version.number}"),
 )
 
 IMAGE = replace(

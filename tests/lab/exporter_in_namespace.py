@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,17 @@ from netboot.errors import NetbootError
 from netboot.exports.apply import Exporter
 from netboot.exports.nfs_ganesha import PORT, Ganesha
 from netboot.images.measure import hash_file
+from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
 from netboot.model.image import Artefact, Digest, Root, Version
+from netboot.model.root import RootFiles, RootForm, RootFormat, RootMode
 from netboot.system.loop import find_loop
 from netboot.system.mounts import mounted
 from tests.images_kit import publish_delta, publish_whole
 
 NETWORKS = (IPv4Network("10.9.0.0/24"),)
 NFS_PROGRAM = 100003
+TREE = RootForm(RootMode.NFS)
 
 
 def make_version(folder: Path, number: int) -> Version:
@@ -59,9 +63,13 @@ def make_version(folder: Path, number: int) -> Version:
     )
 
 
+def as_it_is(version: Version, format: RootFormat) -> RootFiles:
+    return RootFiles(path=version.root.path)
+
+
 def make_exporter(folder: Path) -> Exporter:
     (folder / "run").mkdir(exist_ok=True)
-    return Exporter(Ganesha(folder / "run"), root=folder / "exports", networks=NETWORKS)
+    return Exporter(Ganesha(folder / "run"), root=folder / "exports", networks=NETWORKS, files_of=as_it_is)
 
 
 def null_call(version: int) -> int:
@@ -81,14 +89,14 @@ def pid_of(folder: Path) -> int:
 def serves(folder: Path) -> Any:
     version = make_version(folder, 1)
     exporter = make_exporter(folder)
-    before = exporter.served(version)
-    export = exporter.ensure(version)
-    mount = mounted(Path(export.server_path))
+    before = exporter.served(version, TREE)
+    export = exporter.ensure(version, TREE)
+    mount = mounted(Path(export.place))
     assert mount is not None
     seen = {
-        "served_before_and_after": [before is not None, exporter.served(version) == export],
-        "path": export.server_path,
-        "content": (Path(export.server_path) / "number").read_text(),
+        "served_before_and_after": [before is not None, exporter.served(version, TREE) == export],
+        "path": export.place,
+        "content": (Path(export.place) / "number").read_text(),
         "read_only": mount.read_only,
         "v4": null_call(4),
         "v3": null_call(3),
@@ -96,7 +104,7 @@ def serves(folder: Path) -> Any:
     exporter.stop()
     return {
         **seen,
-        "mounted_after_stop": mounted(Path(export.server_path)) is not None,
+        "mounted_after_stop": mounted(Path(export.place)) is not None,
         "loop_after_stop": find_loop(version.root.path) is not None,
         "pid_file_after_stop": (folder / "run/ganesha.pid").exists(),
     }
@@ -105,10 +113,10 @@ def serves(folder: Path) -> Any:
 def second_version(folder: Path) -> Any:
     """A version added while the server runs, and the same asked for again."""
     exporter = make_exporter(folder)
-    exporter.ensure(make_version(folder, 1))
+    exporter.ensure(make_version(folder, 1), TREE)
     before = pid_of(folder)
-    exporter.ensure(make_version(folder, 2))
-    exporter.ensure(make_version(folder, 2))
+    exporter.ensure(make_version(folder, 2), TREE)
+    exporter.ensure(make_version(folder, 2), TREE)
     log = (folder / "run/ganesha.log").read_text()
     seen = {
         "same_process": pid_of(folder) == before,
@@ -124,7 +132,7 @@ def taken_over(folder: Path) -> Any:
     version = make_version(folder, 1)
     child = os.fork()
     if child == 0:
-        make_exporter(folder).ensure(version)
+        make_exporter(folder).ensure(version, TREE)
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
     before, config = pid_of(folder), (folder / "run/ganesha.conf").read_text()
@@ -144,7 +152,7 @@ def taken_over(folder: Path) -> Any:
 def dies(folder: Path) -> Any:
     """The server dies; the daemon's watch starts it again."""
     exporter = make_exporter(folder)
-    exporter.ensure(make_version(folder, 1))
+    exporter.ensure(make_version(folder, 1), TREE)
     quiet = exporter.keep_up()
     os.kill(pid_of(folder), signal.SIGKILL)
     time.sleep(0.5)
@@ -162,10 +170,10 @@ def port_taken(folder: Path) -> Any:
         except NetbootError as error:
             seen = {"at_start": error.message}
         try:
-            exporter.ensure(version)
+            exporter.ensure(version, TREE)
         except NetbootError as error:
             seen |= {"message": error.message, "hint": error.hint}
-    exporter.ensure(version)
+    exporter.ensure(version, TREE)
     seen = {**seen, "later": null_call(4)}
     exporter.stop()
     return seen
@@ -174,10 +182,10 @@ def port_taken(folder: Path) -> Any:
 def other_networks(folder: Path) -> Any:
     """The networks change while the server runs, as by a reload of the daemon."""
     exporter = make_exporter(folder)
-    exporter.ensure(make_version(folder, 1))
+    exporter.ensure(make_version(folder, 1), TREE)
     before, config = pid_of(folder), folder / "run/ganesha.conf"
     exporter.serve([IPv4Network("10.8.0.0/24")])
-    exporter.ensure(make_version(folder, 2))
+    exporter.ensure(make_version(folder, 2), TREE)
     text = config.read_text()
     seen = {
         "same_process": pid_of(folder) == before,
@@ -198,11 +206,11 @@ def stored_as_changes(folder: Path) -> Any:
     for attempt in ("first", "next_daemon"):
         (folder / "run").mkdir(exist_ok=True)
         backend = Ganesha(folder / "run")
-        exporter = Exporter(backend, root=folder / "exports", networks=NETWORKS, materialise=store.materialise)
+        exporter = Exporter(backend, root=folder / "exports", networks=NETWORKS, files_of=partial(root_files, store))
         errors = exporter.start([two])
-        started = exporter.served(two) is not None
-        export = exporter.ensure(two)
-        seen[attempt] = [len(errors), started, (Path(export.server_path) / "number").read_text(), null_call(4)]
+        started = exporter.served(two, TREE) is not None
+        export = exporter.ensure(two, TREE)
+        seen[attempt] = [len(errors), started, (Path(export.place) / "number").read_text(), null_call(4)]
         exporter.stop()
         two.root.path.unlink()
     return seen

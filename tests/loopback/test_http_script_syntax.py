@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind
+from netboot.model.root import RootPlace
 from netboot.model.target import DeniedTarget, LocalTarget, MenuTarget
 from tests.kit import MAC, cannot_run, make_target
 
-CONTEXT = ScriptContext(server=IPv4Address("10.9.0.1"), http_port=8080, export_path=lambda version: "/srv")
+CONTEXT = ScriptContext(server=IPv4Address("10.9.0.1"), http_port=8080, root_of=lambda image: RootPlace("/srv"))
 NASTY = "'; reboot; echo '${root} \"$(x)\" }\n{ || && `\\"
 IMAGE = replace(make_target(), reason=NASTY, kernel_args=("a;b", "{", "}", "|", "&&", "#", "a=<b>", "!"))
 TARGETS = (

@@ -20,7 +20,12 @@ PATH = st.text(st.sampled_from("abä \"'\\"), max_size=6).map("/srv/{}".format)
 FAMILY = st.sampled_from(["auto", "ipxe", "grub", "pxelinux", "mine.efi", "site/odd.efi"])
 LOADERS = st.dictionaries(st.sampled_from(["bios", "x64-uefi", "other", "4711", "7"]), FAMILY, max_size=3)
 WORDS = st.lists(st.sampled_from(["quiet", "a=\\b", "x=#{}", "console=ttyS0"]), max_size=3)
-UPPER = st.sampled_from(["50%", "2G", "100%"])
+WISHES: dict[str, Any] = {
+    "root": st.sampled_from(["nfs", "nfs-file", "iscsi"]),
+    "root_format": st.sampled_from(["ext4", "erofs", "squashfs"]),
+    "verify": st.booleans(),
+    "upper": st.sampled_from(["50%", "2G", "100%", "zram:2g", "disk:scratch", "crypt:a.b-c_d"]),
+}
 MODE = st.sampled_from(["own", "proxy", "off"])
 
 
@@ -60,7 +65,7 @@ PROFILE = tables(
     loader=FAMILY,
     loaders=LOADERS,
     kernel_args=WORDS,
-    upper_size=UPPER,
+    **WISHES,
     shell=st.booleans(),
 )
 DOCUMENTS = st.builds(
@@ -96,7 +101,7 @@ DOCUMENTS = st.builds(
             "boot": tables(
                 "boot",
                 kernel_args=WORDS,
-                upper_size=UPPER,
+                **WISHES,
                 shell=st.booleans(),
                 patience=st.floats(0.1, 20) | st.integers(1, 20),
                 loader=FAMILY,

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from netboot.boot.cmdline import kernel_line
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind, has_script
 from netboot.errors import InvalidInput
+from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget
 from tests.kit import MAC, make_target
 
 RENDERER = Renderer(Path(__file__).parents[2] / "templates")
-CONTEXT = ScriptContext(server=IPv4Address("10.9.0.1"), http_port=8080, export_path=lambda version: "/srv/x")
+CONTEXT = ScriptContext(server=IPv4Address("10.9.0.1"), http_port=8080, root_of=lambda image: RootPlace("/srv/x"))
 
 NASTY = [
     "\n",
@@ -166,7 +167,7 @@ def test_the_kernel_gets_exactly_the_words_it_was_given(args: tuple[str, ...]) -
     target = replace(make_target(), kernel_args=args)
     for kind, (read, command) in READERS.items():
         try:
-            words = kernel_line(target, server=CONTEXT.server, http_port=8080, export_path="/srv/x")
+            words = kernel_line(target, server=CONTEXT.server, http_port=8080, root=RootPlace("/srv/x"))
             script = RENDERER.render(kind, target, CONTEXT)
         except InvalidInput:
             continue

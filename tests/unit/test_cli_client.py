@@ -36,13 +36,16 @@ def test_add_then_show(cli: Cli) -> None:
         "mac": MAC,
         "name": "lab-01",
         "image": "debian",
-        "root": "nfs",
         "profiles": [],
         "loader": "auto",
         "address": None,
         "kernel_args": [],
         "shell": False,
         "strategy": None,
+        "root": None,
+        "root_format": None,
+        "verify": None,
+        "upper": None,
         "told": None,
     }
 
@@ -54,6 +57,27 @@ def test_every_option_of_add_is_recorded(cli: Cli) -> None:
     assert added["strategy"] == "plain"
     assert (added["image"], added["address"], added["loader"]) == ("debian:1", "10.0.0.5", "grub")
     assert (added["kernel_args"], added["shell"]) == (["a=1", "b"], True)
+
+
+def test_wishes_that_are_not_named_stay(cli: Cli) -> None:
+    cli.ok("client", "add", MAC, "--name", "k", "--root", "nfs-file", "--verify", "--upper", "zram:50%")
+    cli.ok("client", "set", "k", "--root-format", "erofs", "--root", "none")
+    shown = cli.ok("client", "show", "k", "--json").json
+    wishes = {key: shown[key] for key in ("root", "root_format", "verify", "upper")}
+    assert wishes == {"root": None, "root_format": "erofs", "verify": True, "upper": "zram:50%"}
+    removed = cli.ok("client", "remove", "k").stdout
+    assert "--root-format erofs --verify --upper zram:50%" in removed
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [("--root", "usb", '"nfs-file"'), ("--root-format", "ntfs", '"erofs"'), ("--upper", "disk:a/b", "disk:scratch")],
+)
+def test_a_wish_that_cannot_be_is_refused(cli: Cli, option: str, value: str, said: str) -> None:
+    failed = cli("client", "add", MAC, "--name", "k", option, value)
+    assert failed.code == 2
+    assert f"{option} must" in failed.stderr
+    assert said in failed.stderr
 
 
 def test_list_is_a_table_by_name(cli: Cli) -> None:

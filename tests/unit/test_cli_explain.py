@@ -19,7 +19,7 @@ from tests.kit import MAC
 CONFIG = """
 [boot]
 kernel_args = ["console=ttyS0"]
-upper_size = "1g"
+upper = "1g"
 [clients]
 unknown = "menu"
 """
@@ -49,7 +49,7 @@ def test_assigned_client(cli: Cli, tmp_path: Path) -> None:
     }
     assert ("version", "debian:1", "tag latest of debian") in rows
     assert ("hostname", "lab-01", "client record") in rows
-    assert ("upper_size", "1g", "configuration") in rows
+    assert ("upper", "1g", "configuration") in rows
     assert ("shell", False, "default") in rows
     assert ("loader", "auto", "default") in rows
     assert [row for row in rows if row[0] == "kernel_args"] == [
@@ -68,7 +68,7 @@ def test_settings_of_the_client_itself(cli: Cli) -> None:
         ("loader", "pxelinux", "client record"),
         ("shell", True, "client record"),
         ("address", "10.0.0.5", "client record"),
-        ("upper_size", "50%", "default"),
+        ("upper", "50%", "default"),
     ):
         assert expected in rows
 
@@ -134,7 +134,7 @@ def test_strategy_in_force_and_who_chose_it(cli: Cli, tmp_path: Path) -> None:
 
 def test_values_of_profiles_name_the_profile(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "profiles.toml").write_text(
-        CONFIG + '[profile.base]\nupper_size = "3g"\n'
+        CONFIG + '[profile.base]\nupper = "3g"\n'
         '[profile.room]\ninherits = "base"\nloader = "grub"\nkernel_args = ["room"]\nshell = true\n'
     )
     cli.ok("client", "add", str(MAC), *["--name", "a", "--image", "debian", "--profile", "room", "--kernel-arg", "own"])
@@ -143,7 +143,7 @@ def test_values_of_profiles_name_the_profile(cli: Cli, tmp_path: Path) -> None:
         ("profiles", ["room"], "client record"),
         ("loader", "grub", "profile room"),
         ("loader_file", "grub/shimx64.efi", "loader and architecture"),
-        ("upper_size", "3g", "profile base"),
+        ("upper", "3g", "profile base"),
         ("shell", True, "profile room"),
         ("kernel_args", ["console=ttyS0"], "configuration"),
         ("kernel_args", ["room"], "profile room"),

@@ -36,7 +36,7 @@ unknown = "image:debian-minimal:2"
 
 [boot]
 kernel_args = ["console=ttyS0"]
-upper_size = "2G"
+upper = "2G"
 """
 
 
@@ -48,7 +48,7 @@ def test_reads_a_whole_file() -> None:
     assert config.subnet[0].pool == (Pool(IPv4Address("10.9.0.100"), IPv4Address("10.9.0.199")),)
     assert config.clients.unknown.policy is UnknownPolicy.IMAGE
     assert str(config.clients.unknown) == "image:debian-minimal:2"
-    assert config.boot.upper_size == "2g"
+    assert config.boot.upper == "2g"
     subnet = config.subnet_of(IPv4Address("10.9.0.7"))
     assert subnet is not None
     assert subnet.network == IPv4Network("10.9.0.0/24")
@@ -126,7 +126,7 @@ RESERVATION_ERRORS = [
         ("dta_dir = '/x'", "dta_dir is no setting", "did you mean data_dir?"),
         ("[[interface]]\nnam = 'x'", "interface[1].nam is no setting", "did you mean interface[1].name?"),
         ("[[interfaces]]\nname = 'x'", "interfaces is no setting", "did you mean interface?"),
-        ("[boot]\nzzz = 1", "boot.zzz is no setting", "known here: kernel_args"),
+        ("[boot]\nzzz = 1", "boot.zzz is no setting", "kernel_args, shell"),
         ("[interface]\nname = 'x'", "interface: must be a list of tables", "[[interface]]"),
         ("[[interface]]\ndhcp = 'own'", "interface[1].name is missing", "as the kernel names it"),
         ("[[interface]]\nname = 'x'\ndhcp = 'both'", 'must be one of "own", "proxy", "off"', ""),
@@ -146,7 +146,7 @@ RESERVATION_ERRORS = [
         ("[tftp]\nports = '60000-65536'", "end at 65535 or before", ""),
         ("[http]\nport = true", "http.port must be a whole number", ""),
         ("[boot]\nkernel_args = ['a b']", "boot.kernel_args must be one word", ""),
-        ("[boot]\nupper_size = '200%'", "boot.upper_size must be a share of memory", ""),
+        ("[boot]\nupper = '200%'", "boot.upper must be a share of memory", ""),
         ("[clients]\nunknown = 'all'", 'clients.unknown must be "nothing", "menu" or', ""),
         ("data_dir = 'here'", "data_dir must be an absolute path", ""),
         (r'data_dir = "/srv\u0000"', "data_dir must be an absolute path", ""),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from netboot.errors import InvalidInput
 from netboot.exports.plan import Export, Grant, Plan, check_root, export_of, grants, make_plan
+from netboot.model.root import RootForm, RootMode
 from tests.kit import make_version
 
 ROOT = Path("/srv/netboot/exports")
@@ -16,7 +17,7 @@ LAB, OFFICE = IPv4Network("10.9.0.0/24"), IPv4Network("192.168.7.0/24")
 
 
 def export(number: int, *networks: IPv4Network) -> Export:
-    return export_of(make_version(number=number), root=ROOT, networks=networks)
+    return export_of(make_version(number=number), RootForm(RootMode.NFS), root=ROOT, networks=networks)
 
 
 def grant(number: int, network: IPv4Network) -> Grant:

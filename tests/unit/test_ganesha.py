@@ -9,12 +9,13 @@ import pytest
 from netboot.exports.nfs_ganesha import assign_ids, read_grants, read_ids, render_config
 from netboot.exports.plan import Export, export_of, grants
 from netboot.exports.process import listening_ports
+from netboot.model.root import RootForm, RootMode
 from tests.kit import make_version
 
 ROOT = Path("/srv/netboot/exports")
 GOLDEN = Path(__file__).parent.parent / "golden/exports/ganesha.conf"
 EXPORTS = [
-    export_of(make_version(image=image), root=ROOT, networks=networks)
+    export_of(make_version(image=image), RootForm(RootMode.NFS), root=ROOT, networks=networks)
     for image, networks in (
         ("debian", (IPv4Network("10.9.0.0/24"), IPv4Network("192.168.7.0/24"))),
         ("almalinux", (IPv4Network("10.9.0.0/24"),)),
@@ -60,7 +61,7 @@ def test_a_new_export_takes_no_id_that_is_taken() -> None:
 
 
 def test_ids_fit_16_bits_and_differ() -> None:
-    many = [export_of(make_version(number=n), root=ROOT, networks=()) for n in range(1, 1500)]
+    many = [export_of(make_version(number=n), RootForm(RootMode.NFS), root=ROOT, networks=()) for n in range(1, 1500)]
     ids = list(assign_ids(many, known={}).values())
     assert len(set(ids)) == len(ids)
     assert min(ids) >= 1 and max(ids) <= 0xFFFF

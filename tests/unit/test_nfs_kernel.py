@@ -10,6 +10,7 @@ from netboot.errors import Unavailable
 from netboot.exports.detect import Facts, choose_backend
 from netboot.exports.nfs_kernel import check_mounts, clients_in, exportfs_argvs, parse_exports
 from netboot.exports.plan import Grant, export_of, make_plan
+from netboot.model.root import RootForm, RootMode
 from tests.kit import make_version
 
 ROOT = Path("/srv/netboot/exports")
@@ -18,7 +19,7 @@ KERNEL, GANESHA, AUTO = ExportBackend.KERNEL, ExportBackend.GANESHA, ExportBacke
 
 
 def test_an_export_is_read_only_to_one_network_and_has_an_id_that_stays() -> None:
-    export = export_of(make_version(), root=ROOT, networks=(LAB,))
+    export = export_of(make_version(), RootForm(RootMode.NFS), root=ROOT, networks=(LAB,))
     plan = make_plan([export], [Grant(ROOT / "debian/9", LAB)])
     assert exportfs_argvs(plan, {export.path: export}) == [
         ["exportfs", "-u", "10.9.0.0/24:/srv/netboot/exports/debian/9"],
@@ -54,7 +55,7 @@ def test_exports_of_others_are_read_however_they_are_written() -> None:
 
 
 def test_what_mountd_does_not_see_is_not_exported() -> None:
-    export = export_of(make_version(), root=ROOT, networks=(LAB,))
+    export = export_of(make_version(), RootForm(RootMode.NFS), root=ROOT, networks=(LAB,))
     check_mounts([export], seen={Path("/"), export.path})
     with pytest.raises(Unavailable, match="does not see what we mounted at /srv/netboot/exports/debian/1") as caught:
         check_mounts([export], seen={Path("/"), ROOT})

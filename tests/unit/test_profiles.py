@@ -14,7 +14,9 @@ from netboot.model.client import Client
 from netboot.model.loader import parse_loader
 from netboot.model.names import VersionRef
 from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
+from netboot.model.root import RootFormat, RootMode
 from netboot.model.target import DeniedTarget, ImageTarget
+from netboot.model.wishes import Wishes
 from tests.kit import MAC
 from tests.unit.test_choose import TWO, Known, OnlyUndionly, Published
 
@@ -29,14 +31,14 @@ kernel_args = ["general"]
 
 [profile.room]
 kernel_args = ["room"]
-upper_size = "1g"
+upper = "1g"
 shell = true
 
 [profile.secure]
 inherits = "room"
 loader = "grub"
 kernel_args = ["secure"]
-upper_size = "2g"
+upper = "2g"
 
 [profile.secure.loaders]
 bios = "site/undi.kpxe"
@@ -94,7 +96,7 @@ def test_the_nearest_word_on_the_loader_holds(
 
 
 @pytest.mark.parametrize(
-    ("profiles", "words", "upper_size", "shell"),
+    ("profiles", "words", "upper", "shell"),
     [
         ((), "general own", "50%", False),
         (("room",), "general room own", "1g", True),
@@ -103,13 +105,42 @@ def test_the_nearest_word_on_the_loader_holds(
         (("quiet", "room"), "general room own", "1g", True),
     ],
 )
-def test_a_later_profile_wins_and_words_add_up(
-    profiles: tuple[str, ...], words: str, upper_size: str, shell: bool
-) -> None:
+def test_a_later_profile_wins_and_words_add_up(profiles: tuple[str, ...], words: str, upper: str, shell: bool) -> None:
     target = target_of(replace(CLIENT, profiles=profiles))
     assert isinstance(target, ImageTarget)
     assert target.kernel_args == ("quiet", *words.split())
-    assert (target.upper_size, target.shell) == (upper_size, shell)
+    assert (target.upper, target.shell) == (upper, shell)
+
+
+def test_wishes_hold_one_by_one_and_the_client_has_the_last_word() -> None:
+    config = (
+        CONFIG
+        + """
+[profile.disk]
+root = "iscsi"
+root_format = "erofs"
+verify = true
+"""
+    )
+    client = replace(CLIENT, profiles=("room", "disk"), wishes=Wishes(root=RootMode.NFS_FILE))
+    settled = settle(layers_of(client, policy(client, config)), ANY_ARCH)
+    assert (settled.root, settled.root_format, settled.verify, settled.upper) == ("nfs-file", "erofs", True, "1g")
+    assert [settled.sources[name] for name in ("root", "root_format", "verify", "upper")] == [
+        "client record",
+        "profile disk",
+        "profile disk",
+        "profile room",
+    ]
+    target = target_of(client, config=config)
+    assert isinstance(target, ImageTarget)
+    assert target.form == (RootMode.NFS_FILE, RootFormat.EROFS)
+
+
+def test_a_tree_cannot_be_verified_and_is_not_booted_as_if_it_were() -> None:
+    target = target_of(replace(CLIENT, wishes=Wishes(verify=True)))
+    assert isinstance(target, DeniedTarget)
+    assert "verify its root" in target.reason
+    assert "nfs-file" in target.hint
 
 
 def test_a_profile_that_is_gone_is_told_to_who_has_it() -> None:

@@ -12,11 +12,12 @@ from netboot.boot.artefacts import bootable
 from netboot.boot.quoting import GRUB, IPXE, PXELINUX, UBOOT, Language
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind
 from netboot.errors import InvalidInput
+from netboot.model.root import RootPlace
 from netboot.model.target import DeniedTarget, LocalTarget, MenuTarget
 from tests.kit import MAC, make_target
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
-CONTEXT = ScriptContext(server=IPv4Address("10.9.0.1"), http_port=8080, export_path=lambda version: "/srv")
+CONTEXT = ScriptContext(server=IPv4Address("10.9.0.1"), http_port=8080, root_of=lambda image: RootPlace("/srv"))
 LOCAL = LocalTarget(mac=MAC, reason="it has a disk")
 
 

@@ -23,6 +23,7 @@ from netboot.store.migrations import (
     m0005_profiles,
     m0006_strategies,
     m0007_lease_lines,
+    m0008_wishes,
 )
 
 
@@ -43,6 +44,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(5, "profiles", m0005_profiles.apply),
     Migration(6, "strategies", m0006_strategies.apply),
     Migration(7, "lease lines", m0007_lease_lines.apply),
+    Migration(8, "wishes", m0008_wishes.apply),
 )
 
 _applied = table("migrations", column("number", Integer), column("name", String), column("applied_at", Double))

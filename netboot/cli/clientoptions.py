@@ -1,0 +1,95 @@
+"""The options of `client add` and `client set`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from netboot.cli.place import complete_image
+
+ImageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image",
+        metavar="IMAGE[:REF]",
+        help="What it boots: an image, for its tag stable or else its newest version, or IMAGE:TAG, or one version, as"
+        " debian-minimal:3.",
+        autocompletion=complete_image,
+    ),
+]
+AddressOption = Annotated[
+    str | None, typer.Option("--address", metavar="IP", help="The IPv4 address that is reserved for it.")
+]
+ProfileOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="A profile of the configuration; may be given several times, a later one wins over an earlier one.",
+    ),
+]
+LoaderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--loader",
+        metavar="LOADER",
+        help="Its boot loader: auto (its profiles or firmware decide), ipxe, pxelinux, grub, or one file by name.",
+    ),
+]
+KernelArgOption = Annotated[
+    list[str] | None,
+    typer.Option("--kernel-arg", metavar="WORD", help="A word for its kernel line; may be given several times."),
+]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--strategy",
+        metavar="STRATEGY",
+        help="How its firmware is told what to boot: auto (what its make has taught), direct, invite, discovery, plain,"
+        " pi or pi-late.",
+    ),
+]
+ServedConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        readable=False,
+        help="The daemon's configuration file, for what it says of --address; by default that of the daemon that serves"
+        " from the data directory.",
+    ),
+]
+ShellOption = Annotated[
+    bool | None,
+    typer.Option("--shell/--no-shell", help="Whether its console offers a root shell when its root fails."),
+]
+RootOption = Annotated[
+    str | None,
+    typer.Option(
+        "--root",
+        metavar="MODE",
+        help="How it reaches its root: nfs, nfs-file or iscsi; none for what its profiles and the configuration say.",
+    ),
+]
+RootFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--root-format",
+        metavar="FORMAT",
+        help="What it mounts by nfs-file and iscsi: ext4, erofs or squashfs; or none.",
+    ),
+]
+VerifyOption = Annotated[
+    bool | None,
+    typer.Option("--verify/--no-verify", help="Whether it checks each block of its root, by nfs-file and iscsi."),
+]
+UpperOption = Annotated[
+    str | None,
+    typer.Option(
+        "--upper",
+        metavar="LAYER",
+        help="Its temporary layer: a bound in memory, as 50% or 2g, zram:2g, disk:LABEL or crypt:LABEL; or none.",
+    ),
+]

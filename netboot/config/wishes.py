@@ -1,0 +1,73 @@
+"""The settings that `[boot]` and every `[profile.NAME]` have alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from netboot.config import values
+from netboot.config.setting import setting
+from netboot.model.root import RootFormat, RootMode
+from netboot.model.wishes import Wishes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WishSettings:
+    """Each is None where the file says nothing."""
+
+    root: RootMode | None = setting(
+        None,
+        values.choice(RootMode),
+        "How clients reach their root: its tree over NFS (nfs, the default), its file system's file over NFS"
+        " (nfs-file), or its disk (iscsi).",
+    )
+    root_format: RootFormat | None = setting(
+        None,
+        values.choice(RootFormat),
+        "What nfs-file and iscsi give them: the version's own ext4 (the default), or compressed, erofs or squashfs.",
+    )
+    verify: bool | None = setting(
+        None,
+        values.boolean,
+        "Whether clients of nfs-file and iscsi check each block against the version's root hash; by default not.",
+    )
+    upper: str | None = setting(
+        None,
+        values.upper,
+        "The temporary layer: its bound in memory, as 50% (the default) or 2g; zram:2g, disk:LABEL, or crypt:LABEL.",
+    )
+
+    @property
+    def wishes(self) -> Wishes:
+        return Wishes(**{each.name: getattr(self, each.name) for each in fields(Wishes)})
+
+
+def read_wish(name: str, value: Any) -> Any:
+    """One wish, as the configuration spells it; `InvalidInput` says what would fit."""
+    reader: values.Reader = _READERS[name]
+    return reader(value)
+
+
+def read_wishes(said: Mapping[str, Any]) -> Wishes:
+    """What `say_wishes` made."""
+    return Wishes(**{name: read_wish(name, value) for name, value in said.items()})
+
+
+def say_wishes(wishes: Wishes) -> dict[str, Any]:
+    """The wishes that say something, in plain values."""
+    said = ((each.name, getattr(wishes, each.name)) for each in fields(wishes))
+    return {name: str(value) if isinstance(value, StrEnum) else value for name, value in said if value is not None}
+
+
+def options_for(wishes: Wishes) -> list[str]:
+    """The options of `netboot client add` and `set` that say the same."""
+    words: list[str] = []
+    for name, value in say_wishes(wishes).items():
+        option = name.replace("_", "-")
+        words += [f"--{option}" if value else f"--no-{option}"] if isinstance(value, bool) else [f"--{option}", value]
+    return words
+
+
+_READERS = {each.name: each.metadata["read"] for each in fields(WishSettings)}

@@ -1,0 +1,109 @@
+"""A form of a version as a directory that an NFS server can export: its tree, or a folder with its file system's file.
+
+A tree is the version's file system, mounted.  A file is shown on a file system of its own, an overlay with nothing
+in it but the file and its dm-verity tree: who is given a directory of a file system can ask an NFS server for
+any file of it by a handle that he makes up, and the data directory's file system holds what is nobody's business.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from netboot.errors import NetbootError, NotPermitted, Unavailable
+from netboot.exports.plan import Export
+from netboot.model.image import Version
+from netboot.model.root import RootFiles, RootForm
+from netboot.system.loop import attached, find_loop
+from netboot.system.mounts import Mount, mount_files, mount_read_only, mounted, unmount
+
+# Below the folder of exports: the files of each export that has files, as hard links.  No image is called so.
+FILES = ".files"
+_EMPTY = ".empty"
+
+
+def mount_form(export: Export, version: Version, form: RootForm, files: RootFiles, *, root: Path) -> None:
+    """Mount the form at the export's path, unless it is there already; `root` is the folder of all exports."""
+    _make_folder(export.path)
+    there = mounted(export.path)
+    if there is not None and not _is_right(there, export, form, files):
+        # Another file system, as after a data directory was moved: nobody can be using it in earnest.
+        unmount(export.path, lazy=True)
+        there = None
+    if there is not None:
+        return
+    try:
+        if form.format is None:
+            with attached(files.path) as device:
+                mount_read_only(device, export.path, fstype=version.filesystem)
+        else:
+            folder = _link(files, root / FILES / export.path.relative_to(root))
+            empty = root / FILES / _EMPTY
+            empty.mkdir(exist_ok=True)
+            mount_files((folder, empty), export.path, name=export.fsid)
+    except NotPermitted:
+        raise
+    except NetbootError as error:
+        hint = error.hint or f"see whether its file is whole: netboot image fsck {version.label}"
+        raise Unavailable(error.message, hint=hint) from error
+
+
+def forget_files(root: Path, exports: Iterable[Export]) -> None:
+    """Let go of the files of all exports but these, which would keep removed versions on the disk."""
+    kept = {root / FILES / each.path.relative_to(root) for each in exports}
+    for folder in (root / FILES).glob("[!.]*/*"):
+        if folder not in kept and mounted(root / folder.relative_to(root / FILES)) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_right(there: Mount, export: Export, form: RootForm, files: RootFiles) -> bool:
+    if form.format is None:
+        return there.source == str(find_loop(files.path))
+    return there.source == export.fsid
+
+
+def _link(files: RootFiles, folder: Path) -> Path:
+    """A folder with hard links to the files, so that clients keep what they run when the version is removed.
+
+    Where images and exports lie on two file systems, or images cannot be written, it is the version's own folder.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        for file in filter(None, (files.path, files.tree)):
+            os.link(file, folder / file.name)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EROFS):
+            raise Unavailable(f"{files.path} cannot be linked into {folder}: {error.strerror}") from error
+        return files.path.parent
+    return folder
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"{path}, where a version is mounted, cannot be made: {error.strerror}",
+            hint="make the data directory writable, or name another --data-dir",
+        ) from error
+
+
+def unmount_below(root: Path, mounts: Iterable[Mount]) -> None:
+    """Unmount what is mounted below `root`, the last first."""
+    for mount in reversed(list(mounts)):
+        if root in mount.target.parents:
+            _unmount(mount.target)
+
+
+def _unmount(target: Path) -> None:
+    try:
+        unmount(target)
+    except NetbootError:
+        # An NFS server may hold it a moment longer; then it goes with its last user.
+        with suppress(NetbootError):
+            unmount(target, lazy=True)

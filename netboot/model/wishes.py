@@ -1,0 +1,29 @@
+"""What may be said of a boot by the configuration, a profile and a client's own record alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netboot.model.root import RootFormat, RootMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """One source's words; None says nothing.
+
+    `root` is the root mode and `root_format` the file system of modes whose clients mount one.  `verify` has every
+    block checked against the version's root hash.  `upper` is the temporary layer: a bound for one in memory (`50%`,
+    `2g`), `zram:SIZE` for compressed memory, `disk:LABEL` for a local partition, `crypt:LABEL` for one with a
+    key that is thrown away.
+    """
+
+    root: RootMode | None = None
+    root_format: RootFormat | None = None
+    verify: bool | None = None
+    upper: str | None = None
+
+
+NO_WISHES = Wishes()
+
+# What holds where nobody says anything.
+DEFAULTS = Wishes(root=RootMode.NFS, root_format=RootFormat.EXT4, verify=False, upper="50%")
