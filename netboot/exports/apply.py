@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -20,7 +21,7 @@ from netboot.exports.mounting import forget_files, mount_form, unmount_below
 from netboot.exports.plan import Export, check_root, export_of, make_plan
 from netboot.model.image import Version
 from netboot.model.root import RootFiles, RootForm, RootFormat, RootMode, RootPlace
-from netboot.system.mounts import mounted, mounts
+from netboot.system.mounts import mounted, mounts, unmount
 
 FORMS = (RootForm(RootMode.NFS), *(RootForm(RootMode.NFS_FILE, each) for each in RootFormat))
 
@@ -140,9 +141,23 @@ class Exporter:
         return export_of(version, form, root=self._root, networks=self._networks)
 
     def _carry_out(self, served: dict[tuple[str, RootForm], _Served]) -> None:
+        """Serve these from now on, and what no longer is among them no more; as before when it fails."""
         desired = _exports(served)
-        self._backend.carry_out(make_plan(desired, self._backend.observe()), desired)
+        try:
+            self._backend.carry_out(make_plan(desired, self._backend.observe()), desired)
+        except NetbootError:
+            self._undo(before=_exports(self._served), after=desired)
+            raise
         self._served = served
+
+    def _undo(self, *, before: tuple[Export, ...], after: tuple[Export, ...]) -> None:
+        """What can be taken back is; what cannot, the next plan finds, since it begins with what is observed."""
+        with suppress(NetbootError):
+            self._backend.carry_out(make_plan(before, self._backend.observe()), before)
+        kept = {each.path for each in before}
+        for path in (each.path for each in after if each.path not in kept):
+            with suppress(NetbootError):
+                unmount(path)
 
     def _mount(self, version: Version, form: RootForm) -> _Served:
         export = self._export(version, form)

@@ -36,11 +36,14 @@ _CLIENTS = re.compile(r"Clients = ([^;]+);")
 
 
 class Ganesha:
-    """The backend.  All its files are below `run`: configuration, pid, log, and the recovery folder it insists on."""
+    """The backend.  All its files are below `run`: configuration, pid, log, and the recovery folder it insists on.
+
+    `patience_s` is how long it may take to start, and to read its configuration again.
+    """
 
     name = "ganesha"
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, *, patience_s: float = 30.0) -> None:
         self._run = run
         self._config = run / "ganesha.conf"
         self._server = Supervised(
@@ -57,6 +60,7 @@ class Ganesha:
             pid_file=run / "ganesha.pid",
             log=run / "ganesha.log",
             port=PORT,
+            timeout_s=patience_s,
             taken_hint="another NFS server runs: systemctl disable --now nfs-ganesha nfs-server, or see ss -ltnp",
         )
 

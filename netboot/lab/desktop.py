@@ -10,6 +10,8 @@ from netboot.lab.client import QemuClient
 from netboot.lab.screen import Screen
 
 _LOOK_S = 5.0
+# In emulation parts of a desktop are drawn many seconds apart.
+_STEADY_S = 30.0
 
 
 def wait_for_desktop(client: QemuClient, file: Path, *, timeout_s: float) -> Screen:
@@ -17,20 +19,21 @@ def wait_for_desktop(client: QemuClient, file: Path, *, timeout_s: float) -> Scr
 
     Raises `NetbootError` when that does not come; `file` then keeps what the screen showed instead.
     """
-    deadline = time.monotonic() + timeout_s
-    before = None
+    now = time.monotonic()
+    deadline, before, since = now + timeout_s, None, now
     while True:
         client.check()
-        screen = client.screen()
-        if screen.has_desktop() and screen == before:
+        screen, now = client.screen(), time.monotonic()
+        if screen != before:
+            before, since = screen, now
+        if screen.has_desktop() and now - since >= _STEADY_S:
             break
-        if time.monotonic() > deadline:
+        if now > deadline:
             file.write_bytes(screen.png())
             raise NetbootError(
                 f"{client.name} drew no desktop within {timeout_s:g} s",
                 hint=f"{file} keeps what it showed; try a longer --timeout",
             )
-        before = screen
         time.sleep(_LOOK_S)
     file.write_bytes(screen.png())
     return screen

@@ -67,9 +67,11 @@ def as_it_is(version: Version, format: RootFormat) -> RootFiles:
     return RootFiles(path=version.root.path)
 
 
-def make_exporter(folder: Path) -> Exporter:
+def make_exporter(folder: Path, *, patience_s: float = 30.0) -> Exporter:
     (folder / "run").mkdir(exist_ok=True)
-    return Exporter(Ganesha(folder / "run"), root=folder / "exports", networks=NETWORKS, files_of=as_it_is)
+    return Exporter(
+        Ganesha(folder / "run", patience_s=patience_s), root=folder / "exports", networks=NETWORKS, files_of=as_it_is
+    )
 
 
 def null_call(version: int) -> int:
@@ -173,8 +175,33 @@ def port_taken(folder: Path) -> Any:
             exporter.ensure(version, TREE)
         except NetbootError as error:
             seen |= {"message": error.message, "hint": error.hint}
+        seen["mounted"] = mounted(folder / "exports/tiny/1") is not None
     exporter.ensure(version, TREE)
     seen = {**seen, "later": null_call(4)}
+    exporter.stop()
+    return seen
+
+
+def undone(folder: Path) -> Any:
+    """A second version that cannot be exported: the first is served on, and nothing is left of the second."""
+    exporter = make_exporter(folder, patience_s=10.0)
+    exporter.ensure(make_version(folder, 1), TREE)
+    config = folder / "run/ganesha.conf"
+    before, process = config.read_text(), pid_of(folder)
+    os.kill(process, signal.SIGSTOP)  # so that it does not read its configuration again
+    try:
+        exporter.ensure(make_version(folder, 2), TREE)
+        failed = ""
+    except NetbootError as error:
+        failed = error.message
+    seen = {
+        "failed": failed,
+        "as_before": config.read_text() == before,
+        "mounted": [mounted(folder / f"exports/tiny/{number}") is not None for number in (1, 2)],
+    }
+    os.kill(process, signal.SIGCONT)
+    exporter.ensure(make_version(folder, 2), TREE)
+    seen |= {"later": null_call(4), "same_process": pid_of(folder) == process}
     exporter.stop()
     return seen
 
@@ -227,6 +254,7 @@ SCENARIOS: Mapping[str, Callable[[Path], Any]] = {
     "taken-over": taken_over,
     "dies": dies,
     "port-taken": port_taken,
+    "undone": undone,
     "other-networks": other_networks,
     "stored-as-changes": stored_as_changes,
 }

@@ -69,8 +69,15 @@ def test_a_taken_port_is_told_and_not_forgotten(tmp_path: Path) -> None:
     # Already when nothing is exported yet: not the first client shall find out.
     assert seen["message"] == seen["at_start"] == "TCP port 2049 is taken, so NFS cannot be served"
     assert "nfs-ganesha" in seen["hint"]
+    assert seen["mounted"] is False
     # Asked again once the port is free, it is served: the failure was not taken for success.
     assert seen["later"] == 0
+
+
+def test_what_cannot_be_exported_is_undone_and_what_was_stays(tmp_path: Path) -> None:
+    seen = observe(tmp_path, "undone")
+    assert "did not reload" in seen.pop("failed")
+    assert seen == {"as_before": True, "mounted": [True, False], "later": 0, "same_process": True}
 
 
 def test_changed_networks_hold_for_what_is_exported_already(tmp_path: Path) -> None:
