@@ -11,7 +11,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,9 +25,10 @@ _POLL_S = 0.05
 
 @dataclass(kw_only=True, slots=True)
 class Supervised:
-    """One server program that listens on TCP `port`.
+    """One server program that listens on TCP `port`, for which clients need `service`.
 
     `argv` holds `pid_file`'s path as a word, by which a running one is told from a stranger with the same number.
+    `env` is added to our environment.
     """
 
     argv: tuple[str, ...]
@@ -35,6 +36,8 @@ class Supervised:
     log: Path
     port: int
     taken_hint: str
+    service: str = "NFS"
+    env: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = 30.0
     _child: subprocess.Popen[str] | None = field(default=None, init=False)
 
@@ -44,13 +47,15 @@ class Supervised:
     def prepare(self) -> None:
         """`Unavailable` when it does not run yet and the port is another's."""
         if not self.alive() and listens(self.port):
-            raise Unavailable(f"TCP port {self.port} is taken, so NFS cannot be served", hint=self.taken_hint)
+            raise Unavailable(
+                f"TCP port {self.port} is taken, so {self.service} cannot be served", hint=self.taken_hint
+            )
 
     def start(self) -> None:
         """Start it and wait until it listens; `Unavailable` when the port is another's or it does not come up."""
         self.prepare()
         self.log.write_text("", encoding="utf-8")
-        self._child = start_service(self.argv, log=self.log)
+        self._child = start_service(self.argv, log=self.log, env=self.env)
         self._await(lambda: listens(self.port), "did not start to listen")
 
     def reload(self, *, until: str) -> None:

@@ -47,6 +47,7 @@ PACKAGES: Mapping[str, str] = {
     "rpc.nfsd": "nfs-kernel-server",
     "rpcbind": "rpcbind",
     "setpriv": "util-linux",
+    "tgtd": "tgt",
     "tune2fs": "e2fsprogs",
     "unshare": "util-linux",
     "xz": "xz-utils",
@@ -189,15 +190,24 @@ def _bytes_of(pipe: IO[str] | None) -> BinaryIO:
     return cast(BinaryIO, cast(io.TextIOWrapper, pipe).buffer)
 
 
-def start_service(argv: Sequence[str | Path], *, log: Path) -> subprocess.Popen[str]:
+def start_service(
+    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
     """Start a program that outlives this call, in a session of its own; it writes to `log`.
 
     The caller ends it.  It also outlives us when we are killed: see the NFS server, which clients' roots hang on.
+    `env` is added to our environment.
     """
     with log.open("a", encoding="utf-8") as output:
         try:
             return subprocess.Popen(
-                _words(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True, start_new_session=True
+                _words(argv),
+                env={**os.environ, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                text=True,
+                start_new_session=True,
             )
         except FileNotFoundError as error:
             raise _missing(argv) from error
