@@ -7,8 +7,10 @@ for slow ones.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+from netboot.boot.rootcauses import root_cause
 from netboot.boot.suspects import suspect
 from netboot.boot.waits import PI_FILES, is_pi, wait_after
 from netboot.model.boot import Boot, Outcome, Verdict
@@ -56,6 +58,9 @@ def begins_boot(current: Sequence[Event], event: Event) -> bool:
     return furthest >= _POSITION[K.SCRIPT_SENT] or event.at - current[-1].at > _QUIET_S
 
 
+# Which failed try to attach the root is told as a verdict.
+_TOLD_FROM_TRY = 2
+
 # Firmware gives up within a minute or so (EDK2: 60 s); what comes after that much silence was switched on anew.
 _QUIET_S = 90.0
 
@@ -64,7 +69,7 @@ def verdict(boot: Boot, *, now: float, patience: float = 1.0) -> Verdict:
     """What to think of a boot at `now`.  `patience` multiplies every limit."""
     reached = _furthest(boot.events)
     if reached is K.UP:
-        return Verdict(outcome=Outcome.UP, reached=reached)
+        return _up(boot)
     if failure := _failure(boot, reached):
         return failure
     wait = wait_after(boot.events, reached)
@@ -72,6 +77,19 @@ def verdict(boot: Boot, *, now: float, patience: float = 1.0) -> Verdict:
         return Verdict(outcome=Outcome.BOOTING, reached=reached, missing=wait.missing)
     why = suspect(boot.events, reached) or wait
     return Verdict(outcome=Outcome.STALLED, reached=reached, missing=wait.missing, cause=why.cause, hint=why.hint)
+
+
+def _up(boot: Boot) -> Verdict:
+    """It runs; what it told since may still be worth knowing."""
+    full = next((event for event in reversed(boot.events) if event.kind in (K.UPPER_FULL, K.UP)), None)
+    if full is None or full.kind is K.UP:
+        return Verdict(outcome=Outcome.UP, reached=K.UP)
+    return Verdict(
+        outcome=Outcome.UP,
+        reached=K.UP,
+        cause=f"its temporary layer is full: {_said(full, 'message', 'programs are told that no space is left')}",
+        hint="reboot it, or give it a larger one: netboot client set NAME --upper",
+    )
 
 
 def due_at(boot: Boot, *, patience: float = 1.0) -> float:
@@ -95,8 +113,8 @@ def _failure(boot: Boot, reached: EventKind | None) -> Verdict | None:
     for event in reversed(boot.events):
         if event.kind is K.LOADER_LOOPS:
             return _loops(event, reached, is_board=is_pi(boot.events))
-        if maker := _FAILURES.get(event.kind):
-            return maker(event, reached)
+        if (maker := _FAILURES.get(event.kind)) and (failure := maker(event, reached)):
+            return failure
         if event.kind in _POSITION and event.kind not in (K.DISCOVERED, K.OFFERED, K.ACKED):
             return None
     return None
@@ -112,14 +130,24 @@ def _denied(event: Event, reached: EventKind | None) -> Verdict:
 
 
 def _root_failed(event: Event, reached: EventKind | None) -> Verdict:
+    message = _said(event, "message", "it gave no reason")
+    why = root_cause(message)
     return Verdict(
         outcome=Outcome.FAILED,
         reached=reached,
         missing=K.ROOT_MOUNTED,
-        cause=f"the client could not mount its root: {_said(event, 'message', 'it gave no reason')}",
-        hint="check that the NFS server runs, that the export is there, and that TCP port 2049 is open to the client",
+        cause=f"{why.cause}: {message}" if why else f"the client could not mount its root: {message}",
+        hint=why.hint if why else "see the end of the client's log: netboot boot show NAME",
         log=_said(event, "log", ""),
     )
+
+
+def _root_retried(event: Event, reached: EventKind | None) -> Verdict | None:
+    """A try may fail while a server starts; of the second on somebody should know, though the client goes on trying."""
+    attempt = event.details.get("attempt")
+    if not isinstance(attempt, int) or attempt < _TOLD_FROM_TRY:
+        return None
+    return replace(_root_failed(event, reached), outcome=Outcome.STALLED)
 
 
 def _loader_failed(event: Event, reached: EventKind | None) -> Verdict:
@@ -150,4 +178,9 @@ def _said(event: Event, key: str, otherwise: str) -> str:
     return str(event.details.get(key) or otherwise)
 
 
-_FAILURES = {K.DENIED: _denied, K.ROOT_FAILED: _root_failed, K.LOADER_FAILED: _loader_failed}
+_FAILURES: Mapping[EventKind, Callable[[Event, EventKind | None], Verdict | None]] = {
+    K.DENIED: _denied,
+    K.ROOT_RETRIED: _root_retried,
+    K.ROOT_FAILED: _root_failed,
+    K.LOADER_FAILED: _loader_failed,
+}

@@ -76,7 +76,7 @@ def sentences(boot: Boot, verdict: Verdict, *, now: float) -> list[str]:
     took = span(boot.last_at - boot.started_at)
     match verdict.outcome:
         case Outcome.UP:
-            return [f"up, {span(_up_at(boot) - boot.started_at)} after its first packet"]
+            return [f"up, {span(_up_at(boot) - boot.started_at)} after its first packet", *_why(verdict)]
         case Outcome.BOOTING:
             waiting = span(max(0.0, now - boot.last_at))
             return [f"booting: {_reached(verdict)}, waiting for {verdict.missing} since {waiting}"]

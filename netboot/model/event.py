@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     TRANSFER_FAILED = "transfer-failed"
     ROOT_RETRIED = "root-retried"
     ROOT_FAILED = "root-failed"
+    UPPER_FULL = "upper-full"
     DECLINED = "declined"
     RELEASED = "released"
     POOL_EXHAUSTED = "pool-exhausted"

@@ -27,6 +27,7 @@ KINDS: Mapping[str, EventKind] = MappingProxyType(
             EventKind.ROOT_MOUNTED,
             EventKind.ROOT_FAILED,
             EventKind.UP,
+            EventKind.UPPER_FULL,
             EventKind.LOADER_FAILED,
         )
     }

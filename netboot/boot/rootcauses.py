@@ -1,0 +1,67 @@
+"""Why a client could not attach its root, from what its programs said.
+
+The words are those of mount.nfs (nfs-utils), iscsistart (open-iscsi; its numbers are those of iscsi_err.h), and of our
+own initramfs, which names the step that failed first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RootCause:
+    """The likely cause, and what would help."""
+
+    cause: str
+    hint: str
+
+
+def root_cause(message: str) -> RootCause | None:
+    """The first that the message speaks for; None when it says nothing that we know."""
+    return next((found for pattern, found in _CAUSES if pattern.search(message)), None)
+
+
+def _cause(pattern: str, cause: str, hint: str) -> tuple[re.Pattern[str], RootCause]:
+    return re.compile(pattern, re.IGNORECASE), RootCause(cause, hint)
+
+
+_CAUSES: tuple[tuple[re.Pattern[str], RootCause], ...] = (
+    _cause(
+        r"\bverity\b",
+        "the root is not, bit for bit, what was published, so the client does not run it",
+        "find what is damaged, and mend it: netboot image fsck --repair",
+    ),
+    # 24: login failed due to authorization failure; 19 is a login that ended without a reason.
+    _cause(
+        r"authori[sz]ation failure|authentication failure|\b24\b.*login",
+        "the iSCSI target refused the client: its name or its secret is not what this server has for it",
+        "switch it on again, so that it fetches them anew; then see netboot client explain NAME",
+    ),
+    _cause(
+        r"access denied|not permitted|permission denied",
+        "the server did not let the client have its root: the export is not for its network",
+        "check its address, and that a [[subnet]] holds it: netboot client explain NAME",
+    ),
+    _cause(
+        r"no such file|does not exist|target not found|no records found|not found.*login|\b(?:3|19)\b.*login",
+        "what the client was told to mount is not exported any more",
+        "switch it on again, so that it is told what there is now; netboot client explain NAME says what",
+    ),
+    _cause(
+        r"no answer|timed out|connection refused|no route|unreachable|cannot make connection|transport",
+        "the server of its root does not answer the client",
+        "check that it runs, and that TCP ports 2049 (NFS) and 3260 (iSCSI) are open to the client",
+    ),
+    _cause(
+        r"no space left",
+        "the client's temporary layer is full",
+        "give it a larger one: netboot client set NAME --upper",
+    ),
+    _cause(
+        r"temporary layer",
+        "the client could not make its temporary layer",
+        "see netboot client explain NAME; a layer on a disk needs a file system with that label",
+    ),
+)
