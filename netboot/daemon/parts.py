@@ -18,15 +18,18 @@ from netboot.daemon.learner import Learner
 from netboot.daemon.policies import served_networks
 from netboot.dhcp.ledger import Ledger
 from netboot.errors import NetbootError
-from netboot.exports.apply import Exporter
 from netboot.exports.detect import make_backend
+from netboot.exports.exporter import Exporter
+from netboot.exports.iscsi_exporter import IscsiExporter
+from netboot.exports.iscsi_tgt import Tgt
+from netboot.exports.nfs_exporter import NfsExporter
 from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
 from netboot.model.event import Event
 from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
-from netboot.model.root import RootFiles, RootForm, RootFormat
+from netboot.model.root import RootFiles, RootFormat
 from netboot.model.target import ImageTarget
 from netboot.store import (
     ClientDirectory,
@@ -76,19 +79,18 @@ class Parts:
         versions, unreadable = self.versions.readable()
         for error in (*unreadable, *self.exporter.start(versions)):
             log.error("a version cannot be exported: %s", error)
-        for version, form in self._assigned(policy):
+        for image in self._assigned(policy):
             try:
-                self.exporter.ensure(version, form)
+                self.exporter.ensure(image)
             except NetbootError as error:
-                log.error("%s cannot be exported: %s", version.label, error)
+                log.error("%s cannot be exported: %s", image.version.label, error)
 
-    def _assigned(self, policy: BootPolicy) -> tuple[tuple[Version, RootForm], ...]:
+    def _assigned(self, policy: BootPolicy) -> tuple[ImageTarget, ...]:
         targets = [
             choose(BootRequest(mac=mac, stage=Stage.LOADER, firmware=Firmware.UNKNOWN, arch=ANY_ARCH), policy)
             for mac in (_NOBODY, *(each.mac for each in self.clients.list()))
         ]
-        found = {(each.version.label, each.form): each.version for each in targets if isinstance(each, ImageTarget)}
-        return tuple((version, form) for (_, form), version in found.items())
+        return tuple(each for each in targets if isinstance(each, ImageTarget) and not self.exporter.served(each))
 
 
 def _files_of(images: ImageStore, version: Version, format: RootFormat) -> RootFiles:
@@ -96,6 +98,15 @@ def _files_of(images: ImageStore, version: Version, format: RootFormat) -> RootF
     if not images.has_root(version):
         log.info("%s is stored as its changes; its root is made now", version.label)
     return root_files(images, version, format)
+
+
+def _exporter(config: Config, data: DataDir, images: ImageStore) -> Exporter:
+    networks, files_of = served_networks(config), partial(_files_of, images)
+    backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
+    return Exporter(
+        NfsExporter(backend, root=data.exports, networks=networks, files_of=files_of),
+        IscsiExporter(lambda: Tgt(data.run), root=data.exports, networks=networks, files_of=files_of),
+    )
 
 
 @contextmanager
@@ -109,11 +120,8 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         stack.callback(told.dispose)
         events = EventRepository(told)
         recorder = stack.enter_context(EventRecorder(events, begins_boot))
-        backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
         images = ImageStore(data.images)
-        exporter = Exporter(
-            backend, root=data.exports, networks=served_networks(config), files_of=partial(_files_of, images)
-        )
+        exporter = _exporter(config, data, images)
         stack.callback(exporter.stop)
         clients = ClientDirectory(ClientRepository(engine))
         learner = Learner(

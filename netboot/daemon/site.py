@@ -18,11 +18,10 @@ from netboot.daemon.places import Place
 from netboot.daemon.policies import dhcp_policies
 from netboot.dhcp.policy import Policies
 from netboot.dhcp.server import DhcpServer
-from netboot.model.image import Version
 from netboot.model.lease import LeaseState
 from netboot.model.mac import MacAddress
 from netboot.model.request import BootRequest
-from netboot.model.root import RootForm, RootPlace
+from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, ImageTarget
 from netboot.system.neighbours import neighbour_at
 from netboot.tftp.events import TransferEvent, boot_event
@@ -182,16 +181,16 @@ class Site:
         """For TFTP, whose thread may wait for an export; it is there already unless the assignment is new."""
         return ScriptContext(server=self.place.address, http_port=self._http_port, root_of=self._root_of)
 
-    async def _export(self, version: Version, form: RootForm) -> RootPlace:
+    async def _export(self, image: ImageTarget) -> RootPlace:
         """Almost always at once; a thread only for the first client of a version that is new."""
         exporter = self._parts.exporter
-        if place := exporter.served(version, form):
+        if place := exporter.served(image):
             return place
-        return await asyncio.to_thread(exporter.ensure, version, form)
+        return await asyncio.to_thread(exporter.ensure, image)
 
-    def _root_of(self, target: ImageTarget) -> RootPlace:
+    def _root_of(self, image: ImageTarget) -> RootPlace:
         exporter = self._parts.exporter
-        return exporter.served(target.version, target.form) or exporter.ensure(target.version, target.form)
+        return exporter.served(image) or exporter.ensure(image)
 
     def _owner_of(self, address: IPv4Address) -> MacAddress | None:
         """Who has an address: by our lease, else by what the wire says, as in proxy mode."""

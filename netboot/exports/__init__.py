@@ -1,5 +1,6 @@
-"""Exports: a version of an image made reachable as an NFS root.
+"""Exports: a version of an image made reachable as a client's root.
 
-A version's file system is mounted read-only once on the server, and an NFS server exports it, read-only, to the
-served networks: the kernel's where the machine has it, NFS-Ganesha in user space where it has not.
+Over NFS it is a tree of files or the file of its file system, over iSCSI a disk.  What is there is observed, what shall
+be there planned, and the steps between carried out by a server: the kernel's where the machine has it, else one in user
+space.
 """

@@ -11,6 +11,8 @@ from netboot.model.image import Version
 from netboot.model.iscsi import AUTHORITY
 from netboot.model.root import RootFiles, RootFormat
 
+EVERYWHERE = (IPv4Address("0.0.0.0"),)  # noqa: S104 - whom a target is for, its networks or initiators say
+
 
 class IscsiBackend(Protocol):
     """One iSCSI server.  Every call may block; none is made by two threads at once.
@@ -49,7 +51,7 @@ def version_target(
     *,
     first_lun: int,
     networks: tuple[IPv4Network, ...],
-    portals: tuple[IPv4Address, ...],
+    portals: tuple[IPv4Address, ...] = EVERYWHERE,
 ) -> Target:
     """A version's root in one form as a target: its file, and as the next disk its dm-verity tree if it has one."""
     paths = (files.path,) if files.tree is None else (files.path, files.tree)

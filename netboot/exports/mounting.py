@@ -7,21 +7,19 @@ any file of it by a handle that he makes up, and the data directory's file syste
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from netboot.errors import NetbootError, NotPermitted, Unavailable
+from netboot.exports.kept import keep_files
 from netboot.exports.plan import Export
 from netboot.model.image import Version
 from netboot.model.root import RootFiles, RootForm
 from netboot.system.loop import attached, find_loop
 from netboot.system.mounts import Mount, mount_files, mount_read_only, mounted, unmount
 
-# Below the folder of exports: the files of each export that has files, as hard links.  No image is called so.
+# Below the folder of exports: the files of each export that has files, as `kept` has it.  No image is called so.
 FILES = ".files"
 _EMPTY = ".empty"
 
@@ -41,10 +39,10 @@ def mount_form(export: Export, version: Version, form: RootForm, files: RootFile
             with attached(files.path) as device:
                 mount_read_only(device, export.path, fstype=version.filesystem)
         else:
-            folder = _link(files, root / FILES / export.path.relative_to(root))
+            kept = keep_files(files, kept_at(export, root=root))
             empty = root / FILES / _EMPTY
             empty.mkdir(exist_ok=True)
-            mount_files((folder, empty), export.path, name=export.fsid)
+            mount_files((kept.path.parent, empty), export.path, name=export.fsid)
     except NotPermitted:
         raise
     except NetbootError as error:
@@ -52,35 +50,15 @@ def mount_form(export: Export, version: Version, form: RootForm, files: RootFile
         raise Unavailable(error.message, hint=hint) from error
 
 
-def forget_files(root: Path, exports: Iterable[Export]) -> None:
-    """Let go of the files of all exports but these, which would keep removed versions on the disk."""
-    kept = {root / FILES / each.path.relative_to(root) for each in exports}
-    for folder in (root / FILES).glob("[!.]*/*"):
-        if folder not in kept and mounted(root / folder.relative_to(root / FILES)) is None:
-            shutil.rmtree(folder, ignore_errors=True)
+def kept_at(export: Export, *, root: Path) -> Path:
+    """Where the files of an export are kept that has some."""
+    return root / FILES / export.path.relative_to(root)
 
 
 def _is_right(there: Mount, export: Export, form: RootForm, files: RootFiles) -> bool:
     if form.format is None:
         return there.source == str(find_loop(files.path))
     return there.source == export.fsid
-
-
-def _link(files: RootFiles, folder: Path) -> Path:
-    """A folder with hard links to the files, so that clients keep what they run when the version is removed.
-
-    Where images and exports lie on two file systems, or images cannot be written, it is the version's own folder.
-    """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        for file in filter(None, (files.path, files.tree)):
-            os.link(file, folder / file.name)
-    except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EROFS):
-            raise Unavailable(f"{files.path} cannot be linked into {folder}: {error.strerror}") from error
-        return files.path.parent
-    return folder
 
 
 def _make_folder(path: Path) -> None:

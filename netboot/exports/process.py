@@ -76,6 +76,10 @@ class Supervised:
                 signal.pidfd_send_signal(handle, number)
                 select.select([handle], [], [], wait_s)
                 os.close(handle)
+        if self._child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(patience_s)
+            self._child = None
         self.pid_file.unlink(missing_ok=True)
 
     def _pid(self) -> int | None:

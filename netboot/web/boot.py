@@ -55,7 +55,7 @@ async def _rendered(kind: ScriptKind, target: BootTarget, call: Call) -> tuple[B
 
 
 async def _context(target: BootTarget, call: Call) -> ScriptContext:
-    places = {image.version.label: await call.services.export(image.version, image.form) for image in bootable(target)}
+    places = {image.version.label: await call.services.export(image) for image in bootable(target)}
     server, port = own_address(call)
     return ScriptContext(server=server, http_port=port, root_of=lambda image: places[image.version.label])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -66,7 +67,7 @@ async def _permit(call: Call) -> Permit:
         version = fetchable(target, wanted, call.services.find_version)
         if version is None:
             raise Refused(404, f"{wanted} is not what this client boots: {target.reason}\n")
-        await call.services.export(version, bootable(target)[0].form)
+        await call.services.export(replace(bootable(target)[0], version=version))
     except NetbootError as error:
         raise Refused(503, f"{error}\n") from error
     return mac, version

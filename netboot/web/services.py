@@ -15,8 +15,8 @@ from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
-from netboot.model.root import RootForm, RootPlace
-from netboot.model.target import BootTarget
+from netboot.model.root import RootPlace
+from netboot.model.target import BootTarget, ImageTarget
 from netboot.web.fresh import Fresh
 from netboot.web.rate import Buckets
 from netboot.web.refusal import Refused
@@ -31,14 +31,14 @@ _HOST = re.compile(r"(?P<address>[0-9.]{7,15})(?::(?P<port>[0-9]{1,5}))?", re.AS
 class BootServices:
     """Who answers what.  All but `export` are called on the event loop and must return at once.
 
-    `export` makes sure that a form of a version is exported and gives the place of the client's root; it raises a
+    `export` makes sure that a client's root is exported and gives its place; it raises a
     `NetbootError` when it cannot.  `owner_of` tells whose lease an address is, None when nobody's.
     `clock` gives Unix seconds.
     """
 
     choose: Callable[[BootRequest], BootTarget]
     render: Callable[[ScriptKind, BootTarget, ScriptContext], str]
-    export: Callable[[Version, RootForm], Awaitable[RootPlace]]
+    export: Callable[[ImageTarget], Awaitable[RootPlace]]
     record: Callable[[Event], None]
     find_version: Callable[[VersionRef], Version | None]
     find_loader: Callable[[str], Path | None]

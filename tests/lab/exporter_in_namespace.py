@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from netboot.errors import NetbootError
-from netboot.exports.apply import Exporter
+from netboot.exports.nfs_exporter import NfsExporter
 from netboot.exports.nfs_ganesha import PORT, Ganesha
 from netboot.images.measure import hash_file
 from netboot.images.rootfiles import root_files
@@ -67,9 +67,9 @@ def as_it_is(version: Version, format: RootFormat) -> RootFiles:
     return RootFiles(path=version.root.path)
 
 
-def make_exporter(folder: Path, *, patience_s: float = 30.0) -> Exporter:
+def make_exporter(folder: Path, *, patience_s: float = 30.0) -> NfsExporter:
     (folder / "run").mkdir(exist_ok=True)
-    return Exporter(
+    return NfsExporter(
         Ganesha(folder / "run", patience_s=patience_s), root=folder / "exports", networks=NETWORKS, files_of=as_it_is
     )
 
@@ -233,7 +233,7 @@ def stored_as_changes(folder: Path) -> Any:
     for attempt in ("first", "next_daemon"):
         (folder / "run").mkdir(exist_ok=True)
         backend = Ganesha(folder / "run")
-        exporter = Exporter(backend, root=folder / "exports", networks=NETWORKS, files_of=partial(root_files, store))
+        exporter = NfsExporter(backend, root=folder / "exports", networks=NETWORKS, files_of=partial(root_files, store))
         errors = exporter.start([two])
         started = exporter.served(two, TREE) is not None
         export = exporter.ensure(two, TREE)

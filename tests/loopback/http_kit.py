@@ -21,7 +21,7 @@ from netboot.model.image import Artefact, Digest, Version
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.model.request import BootRequest
-from netboot.model.root import RootForm, RootPlace
+from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, ImageTarget
 from netboot.web.app import BootApp
 from netboot.web.idle import IdleRules
@@ -82,12 +82,12 @@ class Site:
         self.asked.append(request)
         return self.target
 
-    async def _export(self, version: Version, form: RootForm) -> RootPlace:
+    async def _export(self, image: ImageTarget) -> RootPlace:
         if self.export_s:
             await asyncio.sleep(self.export_s)
         if self.export_error is not None:
             raise self.export_error
-        return RootPlace(f"/srv/exports/{version.image}/{version.number}")
+        return RootPlace(f"/srv/exports/{image.version.image}/{image.version.number}")
 
 
 def image_target(folder: Path) -> ImageTarget:

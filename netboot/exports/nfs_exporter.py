@@ -1,4 +1,4 @@
-"""The exporter: what the daemon asks to make a version reachable.
+"""Versions made reachable over NFS, as trees or as files.
 
 A form of a version is mounted once, at EXPORTS/NAME/NUMBER or EXPORTS/NAME/NUMBER.FORMAT, and stays while the daemon
 lives.  Nothing is kept but in the kernel and on disk: a mount that is there is taken over, and the folders of former
@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from netboot.errors import InvalidInput, NetbootError, Unavailable
+from netboot.errors import InvalidInput, NetbootError
 from netboot.exports.backend import Backend
-from netboot.exports.mounting import forget_files, mount_form, unmount_below
+from netboot.exports.kept import forget_files
+from netboot.exports.mounting import FILES, kept_at, mount_form, unmount_below
 from netboot.exports.plan import Export, check_root, export_of, make_plan
 from netboot.model.image import Version
 from netboot.model.root import RootFiles, RootForm, RootFormat, RootMode, RootPlace
@@ -34,7 +35,7 @@ class _Served:
     place: RootPlace
 
 
-class Exporter:
+class NfsExporter:
     """Mounts versions below `root` and exports them to `networks` by `backend`.
 
     `files_of` gives the file of a version's root in a format, and makes it if it is not there.  Every method but
@@ -79,7 +80,7 @@ class Exporter:
                         errors.append(error)
             if served:
                 self._carry_out(served)
-            forget_files(self._root, (each.export for each in served.values()))
+            forget_files(self._root / FILES, {kept_at(each.export, root=self._root) for each in served.values()})
         return tuple(errors)
 
     def ensure(self, version: Version, form: RootForm) -> RootPlace:
@@ -87,8 +88,6 @@ class Exporter:
 
         Its file may have to be made first, which keeps nobody waiting who asks for another version.
         """
-        if form.mode is RootMode.ISCSI:
-            raise Unavailable("this server cannot serve iSCSI", hint="let its clients have root = nfs")
         if self.served(version, form) is None:
             self._files_of(version, form.format or RootFormat.EXT4)
         with self._lock:

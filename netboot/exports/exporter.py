@@ -1,0 +1,61 @@
+"""The exporter: what the daemon asks to make a client's root reachable, in whatever way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network
+
+from netboot.errors import NetbootError
+from netboot.exports.iscsi_exporter import IscsiExporter
+from netboot.exports.nfs_exporter import NfsExporter
+from netboot.model.image import Version
+from netboot.model.iscsi import initiator_name
+from netboot.model.root import RootMode, RootPlace
+from netboot.model.target import ImageTarget
+
+
+class Exporter:
+    """Both kinds as one.  Every method but `served` blocks; all may be called from any thread."""
+
+    def __init__(self, nfs: NfsExporter, iscsi: IscsiExporter) -> None:
+        self._nfs = nfs
+        self._iscsi = iscsi
+
+    @property
+    def backend_name(self) -> str:
+        return self._nfs.backend_name
+
+    def start(self, versions: Iterable[Version]) -> tuple[NetbootError, ...]:
+        """Export again those of `versions` that were exported before; why some cannot be.
+
+        Raises `Unavailable` when the NFS server cannot serve.
+        """
+        found = tuple(versions)
+        return (*self._nfs.start(found), *self._iscsi.start(found))
+
+    def ensure(self, image: ImageTarget) -> RootPlace:
+        """Make the root of a client reachable to it, if it is not; returns when it can be attached."""
+        if image.root is RootMode.ISCSI:
+            return self._iscsi.ensure(image.version, image.root_format, initiator_name(image.hostname))
+        return self._nfs.ensure(image.version, image.form)
+
+    def served(self, image: ImageTarget) -> RootPlace | None:
+        """Where the root of a client is that is reachable already.  Returns at once: every request asks."""
+        if image.root is RootMode.ISCSI:
+            return self._iscsi.served(image.version, image.root_format, initiator_name(image.hostname))
+        return self._nfs.served(image.version, image.form)
+
+    def serve(self, networks: Iterable[IPv4Network]) -> None:
+        """Export to `networks` from now on, what is exported already too; clients of the others lose it."""
+        found = tuple(networks)
+        self._nfs.serve(found)
+        self._iscsi.serve(found)
+
+    def keep_up(self) -> bool:
+        """Start servers again that died, and give them again what they lost; whether there was anything to do."""
+        return any([self._nfs.keep_up(), self._iscsi.keep_up()])
+
+    def stop(self) -> None:
+        """Withdraw what is exported, as far as nobody runs from it."""
+        self._iscsi.stop()
+        self._nfs.stop()
