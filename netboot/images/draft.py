@@ -115,10 +115,20 @@ class Drafts:
             )
         return self._load(name)
 
+    def check_free(self, name: str) -> Path:
+        """The folder of a draft that can be opened; `Conflict` if there is one of that name."""
+        folder = self._directory / parse_draft_name(name)
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.exists():
+                raise _taken(name)
+        except OSError as error:
+            raise _denied(folder, error) from error
+        return folder
+
     def open(self, name: str, version: Version, root: Path, *, who: str, note: str = "") -> Draft:
         """A new draft of `version`, whose raw file system is `root`; `Conflict` if there is one of that name."""
-        folder = self._directory / parse_draft_name(name)
-        self._check_free(folder)
+        folder = self.check_free(name)
         self._forget_unfinished()
         made = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._directory))
         try:
@@ -166,14 +176,6 @@ class Drafts:
             raise NetbootError(f"{file} cannot be read: {error.message}", hint=hint) from error
         except OSError as error:
             raise _denied(file, error) from error
-
-    def _check_free(self, folder: Path) -> None:
-        try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if folder.exists():
-                raise _taken(folder.name)
-        except OSError as error:
-            raise _denied(folder, error) from error
 
     def _forget_unfinished(self) -> None:
         """Remove what a killed process left half made or half thrown away an hour ago or longer."""

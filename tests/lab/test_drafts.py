@@ -16,9 +16,12 @@ from netboot.errors import Conflict, NetbootError, NotFound
 from netboot.images.attach import is_mounted, mount, tree_of, withdraw
 from netboot.images.chroot import enter
 from netboot.images.draft import Draft, Drafts, locked
+from netboot.images.store import ImageStore
 from netboot.system.loop import find_loop
 from netboot.system.mounts import mounts
 from netboot.system.qcow import written
+from tests.cli_kit import Cli, publish_image
+from tests.images_kit import assert_whole, block, publish_delta
 from tests.kit import make_version
 from tests.small_system import small_root
 
@@ -58,6 +61,19 @@ def test_what_is_changed_stays_in_its_draft(drafts: Drafts, draft: Draft, root: 
         assert (tree / "etc/motd").read_text() == "changed\n"
     assert digest(root) == before
     assert [each.name for each in drafts.list()] == ["one", "two"]
+
+
+def test_a_version_whose_root_is_not_there_gets_it_before_its_draft(tmp_path: Path) -> None:
+    """As one that was committed and is not promoted yet."""
+    cli = Cli(tmp_path)
+    first = publish_image(tmp_path)
+    second = publish_delta(ImageStore(tmp_path / "images"), first, {3: block("second")})
+    assert not second.root.path.exists()
+    cli.ok("image", "edit", "debian:2", "--name", "one")
+    assert cli("image", "edit", "debian:2", "--name", "one").code == 4
+    disk = Drafts(tmp_path / "images").get("one").disk
+    subprocess.run(["qemu-img", "compare", "-f", "qcow2", "-F", "raw", disk, second.root.path], check=True)
+    assert_whole(second)
 
 
 def test_only_what_was_written_is_stored_and_what_was_deleted_is_not(draft: Draft) -> None:
@@ -147,8 +163,8 @@ def test_a_draft_beyond_repair_says_what_to_do(draft: Draft) -> None:
     with tree_of(draft) as tree:
         (tree / "root/file").write_bytes(b"x" * MIB)
     # The superblocks, and the group descriptors behind them, as no power cut would leave them.
-    for block in (0, 32768 * 4096):
-        zeros = f"write -P 0xff {block} 64k"
+    for at in (0, 32768 * 4096):
+        zeros = f"write -P 0xff {at} 64k"
         subprocess.run(["qemu-io", "-f", "qcow2", "-c", zeros, draft.disk], check=False, capture_output=True)
     with pytest.raises(NetbootError, match="damaged") as caught, tree_of(draft):
         pass

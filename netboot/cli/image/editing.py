@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from netboot.cli.image.readying import make_ready
 from netboot.cli.output import date, print_json, print_table, size
 from netboot.cli.place import DataDirOption, JsonOption, Place, complete_image, place_of
 from netboot.cli.shapes import draft_shape
@@ -71,6 +72,7 @@ def edit(
 
     A draft is a writable snapshot: it opens at once, whatever the image's size, and stores only what is changed.  The
     version that it is a draft of stays as it is, and clients notice nothing until the draft is committed and promoted.
+    Of a version that is stored as changes and whose root nobody needed yet, the root is made first.
     Without IMAGE an open draft is gone on with.  Several drafts of one image may be open.
 
     Programs in the draft (--shell, --run) run as root within the image, with the network and name servers of this
@@ -91,7 +93,7 @@ def edit(
     if sum((shell, bool(commands), shall_mount, boot)) > 1:
         raise InvalidInput("--shell, --run, --mount and --boot exclude each other", hint="do one after the other")
     place = place_of(ctx, data_dir)
-    draft = _opened(place, image, name, note)
+    draft = _opened(place, image, name, note, quiet=json_)
     if shell or commands:
         raise typer.Exit(_work(draft, commands or [], shell=shell))
     if boot:
@@ -172,7 +174,7 @@ def drafts_of(place: Place) -> Drafts:
     return Drafts(place.data.images)
 
 
-def _opened(place: Place, image: str | None, name: str | None, note: str) -> Draft:
+def _opened(place: Place, image: str | None, name: str | None, note: str, *, quiet: bool) -> Draft:
     """The draft to work on: a new one when an image is named."""
     drafts = drafts_of(place)
     if image is None:
@@ -181,7 +183,10 @@ def _opened(place: Place, image: str | None, name: str | None, note: str) -> Dra
         return drafts.get(name)
     ref = VersionRef.parse(image)
     version = place.images.get(ref)
-    return drafts.open(name or ref.image.replace(".", "-"), version, version.root.path, who=user_name(), note=note)
+    name = name or ref.image.replace(".", "-")
+    drafts.check_free(name)  # before its root is made, which may take a while
+    root = make_ready(place.images, version, quiet=quiet)
+    return drafts.open(name, version, root, who=user_name(), note=note)
 
 
 def _work(draft: Draft, commands: list[str], *, shell: bool) -> int:

@@ -9,16 +9,14 @@ from typing import Annotated, TypedDict
 import typer
 
 from netboot.cli.image.arguments import ImageArgument, NameArgument, NoteOption, complete_tag
+from netboot.cli.image.readying import make_ready
 from netboot.cli.output import print_json
 from netboot.cli.place import DataDirOption, JsonOption, place_of
-from netboot.cli.progress import byte_progress
 from netboot.cli.shapes import move_shape
 from netboot.errors import Conflict
 from netboot.images.boottests import require_tested
-from netboot.images.roots import lineage_of
 from netboot.images.store import ImageStore
 from netboot.images.tags import Move, Tags
-from netboot.model.image import Version
 from netboot.model.names import LATEST, STABLE, VersionRef
 from netboot.system.users import user_name
 
@@ -133,25 +131,19 @@ def rollback(
                 f"tag {tag} named {image}:{number} before, which was removed",
                 hint=f"name another version: netboot image promote {image}:NUMBER --to {tag}",
             )
-        _make_ready(store, version, quiet=json_)
+        make_ready(store, version, quiet=json_)
     _move(store, image, tag, lambda tags: tags.roll_back(tag, **_signed(note)), json_=json_)
 
 
 def _set(store: ImageStore, ref: VersionRef, tag: str, note: str, *, json_: bool) -> None:
     version = store.get(_newest_unless_named(ref))
     Tags().set(tag, version.number, at=0.0)  # refuses what cannot be a tag before any work is done
-    _make_ready(store, version, quiet=json_)
+    make_ready(store, version, quiet=json_)
     _move(store, ref.image, tag, lambda tags: tags.set(tag, version.number, **_signed(note)), json_=json_)
 
 
 def _newest_unless_named(ref: VersionRef) -> VersionRef:
     return VersionRef(ref.image, LATEST if ref.selector is None else ref.selector)
-
-
-def _make_ready(store: ImageStore, version: Version, *, quiet: bool) -> None:
-    if not store.has_root(version):
-        with byte_progress(lineage_of(version, store.find).work_bytes, what="making its root", quiet=quiet) as advance:
-            store.materialise(version, advance)
 
 
 def _move(store: ImageStore, image: str, tag: str, change: Callable[[Tags], Tags], *, json_: bool) -> None:
