@@ -2,7 +2,7 @@
 export NETBOOT_DATA_DIR := $(or $(NETBOOT_DATA_DIR),$(CURDIR)/.data)
 ARGS ?=
 
-.PHONY: help demo desktop test fast test-appliance fuzz bench setup format lock clean
+.PHONY: help demo desktop test fast test-appliance fuzz soak bench setup format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,10 @@ test-appliance: ## the tests on a server in QEMU with Debian's own kernel: NFS, 
 fuzz: ## fuzz the codecs, five minutes a target; ARGS="tftp-name --minutes 60" for one of them and longer
 	@scripts/setup dev
 	@.venv/bin/python -m tests.fuzz $(ARGS)
+
+soak: ## kill builds, imports, commits and gc at random and look at what is left: an hour; ARGS="commit --points 20" for less
+	@scripts/setup dev
+	@.venv/bin/python -m tests.soak $(ARGS)
 
 bench: ## measure beside the field's own servers and write bench/RESULTS.md; ARGS="dhcp --rounds 3" for some rows
 	@scripts/setup bench

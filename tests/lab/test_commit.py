@@ -1,13 +1,9 @@
-"""From a draft to the next version, on the real store: what is stored, what is read, and what a kill leaves."""
+"""From a draft to the next version, on the real store: what is stored, and what is read."""
 
 from __future__ import annotations
 
 import os
-import random
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +17,6 @@ from netboot.images.pace import Pace
 from netboot.images.preparing import load_table
 from netboot.images.store import ImageStore
 from netboot.model.image import Version
-from netboot.model.names import VersionRef
 from netboot.system.loop import attached
 from netboot.system.mounts import mount_read_only, private_mounts
 from tests.images_kit import assert_whole, publish_format_1, publish_whole
@@ -158,69 +153,3 @@ def test_a_draft_in_use_is_not_published(tmp_path: Path, store: ImageStore, firs
         commit(store, draft)
     (folder / "etc/motd").write_text("by hand\n")
     assert read(store, commit(store, draft), "etc/motd", tmp_path / "at") == b"by hand\n"
-
-
-COMMITTER = """
-import sys
-from pathlib import Path
-from netboot.images.draft import Drafts
-from netboot.images.preparing import load_table
-from netboot.images.store import ImageStore
-from tests.lab.test_commit import commit
-images = Path(sys.argv[1])
-print("begun", flush=True)
-commit(ImageStore(images), Drafts(images).get("one"))
-"""
-
-
-@pytest.mark.timeout(300)
-def test_kill_9_anywhere_leaves_no_half_version_and_a_draft_that_can_be_published(
-    tmp_path: Path, store: ImageStore, first: Version
-) -> None:
-    """At random moments of a commit; the draft is committed in the end, unless that was done before the kill."""
-    images = tmp_path / "images"
-    seed = random.randrange(1 << 30)
-    chance = random.Random(seed)
-    killed, lasts_s = 0, 0.0
-    for number in range(9):
-        newest = store.get(VersionRef("small", "latest"))
-        store.materialise(newest)
-        draft = opened(tmp_path, newest)
-        with tree_of(draft) as tree:
-            (tree / "etc/motd").write_text(f"round {number}\n")
-        with subprocess.Popen(
-            [sys.executable, "-c", COMMITTER, str(images)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as worker:
-            assert worker.stdout is not None
-            assert worker.stdout.readline() == "begun\n"
-            if number == 0:
-                # The first is left alone, and tells how long there is to kill the others.
-                began = time.monotonic()
-                assert worker.wait() == 0, worker.stderr and worker.stderr.read()
-                lasts_s = time.monotonic() - began
-            else:
-                time.sleep(chance.uniform(0, lasts_s))
-                worker.send_signal(signal.SIGKILL)
-        killed += worker.returncode == -signal.SIGKILL
-        assert_whole(*store.list())
-        numbers = [each.number for each in store.list()]
-        assert numbers == list(range(1, len(numbers) + 1)), f"seed {seed}"
-        last = store.get(VersionRef("small", "latest"))
-        if last.number == newest.number:
-            last = commit(store, _once_free(tmp_path))
-        assert read(store, last, "etc/motd", tmp_path / "at") == f"round {number}\n".encode(), f"seed {seed}"
-        drafts(tmp_path).discard(_once_free(tmp_path))
-    assert killed > 0
-
-
-def _once_free(tmp_path: Path) -> Draft:
-    """The draft, once what the killed process had started has noticed."""
-    draft = drafts(tmp_path).get("one")
-    ends_at = time.monotonic() + 20
-    while time.monotonic() < ends_at:
-        try:
-            with tree_of(draft):
-                return draft
-        except NetbootError:
-            time.sleep(0.1)
-    return draft

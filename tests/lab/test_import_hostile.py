@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import time
@@ -21,7 +20,6 @@ from tests.import_kit import (
     make_filesystem,
     make_rich_system,
 )
-from tests.kill_kit import damage
 from tests.tar_kit import archive, item, seen
 
 
@@ -119,31 +117,6 @@ def test_a_killed_import_leaves_nothing_that_lasts(system: Path, tmp_path: Path,
     with pytest.raises(NetbootError, match="no kernel"):  # and it can be tried again
         raise NetbootError(Cli(data)("image", "import", "tiny", str(disk)).stderr)
     assert list((data / "images/.staging/tiny").iterdir()) == []
-
-
-def test_imports_killed_at_random_leave_the_store_whole(bootable: Path, tmp_path: Path) -> None:
-    """Also in the programs of the image that it runs: what was published stays, nothing half is seen."""
-    cli = Cli(tmp_path / "data")
-    began = time.monotonic()
-    cli.ok("image", "import", "tiny", str(bootable))
-    lasts_s = time.monotonic() - began
-    seed = random.randrange(1 << 32)
-    chance = random.Random(seed)
-    argv = [*NETBOOT, "--data-dir", str(cli.data_dir), "image", "import", "tiny", str(bootable)]
-    published = [1]
-    for round in range(20):
-        importing = subprocess.Popen(argv, env=environ(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0, 1.5 * lasts_s))
-        importing.kill()
-        importing.wait(30)
-        assert damage(cli.data_dir / "images") == [], f"seed {seed}, round {round}"
-        found = [each["number"] for each in cli.ok("image", "list", "--json").json]
-        assert found in (published, [*published, len(published) + 1]), f"seed {seed}, round {round}"
-        published = found
-    cli.ok("image", "import", "tiny", str(bootable))
-    cli.ok("image", "fsck")
-    assert list((cli.data_dir / "images/.staging/tiny").iterdir()) == []
-    assert str(cli.data_dir) not in Path("/proc/self/mountinfo").read_text()
 
 
 def _remains(disk: Path) -> list[str]:
