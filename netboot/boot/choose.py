@@ -158,20 +158,8 @@ def _known(client: Client, policy: BootPolicy, settings: Settled) -> BootTarget:
     version = policy.versions.find(client.image)
     if version is None:
         return _no_version(client.mac, client.image, known=True)
-    return ImageTarget(
-        mac=client.mac,
-        hostname=client.name,
-        machine_id=machine_id(client.mac, policy.machine_id_seed),
-        version=version,
-        reason=f"client {client.name} is assigned {client.image}",
-        loader=settings.loader,
-        root=settings.root,
-        root_format=settings.root_format,
-        verify=settings.verify,
-        upper=settings.upper,
-        kernel_args=(*version.kernel_args, *settings.kernel_args),
-        shell=settings.shell,
-    )
+    reason = f"client {client.name} is assigned {client.image}"
+    return _target(client.mac, version, policy, settings, hostname=client.name, known=True, reason=reason)
 
 
 def _unknown(mac: MacAddress, policy: BootPolicy, settings: Settled) -> BootTarget:
@@ -204,9 +192,16 @@ def _menu(mac: MacAddress, policy: BootPolicy, settings: Settled) -> BootTarget:
 
 
 def _anonymous(mac: MacAddress, version: Version, policy: BootPolicy, settings: Settled, *, reason: str) -> ImageTarget:
+    hostname = f"client-{mac.octets.hex()}"
+    return _target(mac, version, policy, settings, hostname=hostname, known=False, reason=reason)
+
+
+def _target(
+    mac: MacAddress, version: Version, policy: BootPolicy, settings: Settled, *, hostname: str, known: bool, reason: str
+) -> ImageTarget:
     return ImageTarget(
         mac=mac,
-        hostname=f"client-{mac.octets.hex()}",
+        hostname=hostname,
         machine_id=machine_id(mac, policy.machine_id_seed),
         version=version,
         reason=reason,
@@ -217,6 +212,13 @@ def _anonymous(mac: MacAddress, version: Version, policy: BootPolicy, settings: 
         upper=settings.upper,
         kernel_args=(*version.kernel_args, *settings.kernel_args),
         shell=settings.shell,
+        locale=settings.locale,
+        keyboard=settings.keyboard,
+        timezone=settings.timezone,
+        # Anybody can be a client that nobody added: that must neither fill our disk nor be given secrets.
+        host_keys=settings.host_keys and known,
+        files=settings.files,
+        known=known,
     )
 
 

@@ -30,6 +30,7 @@ def kernel_line(target: ImageTarget, *, server: IPv4Address, http_port: int, roo
         f"netboot.root={target.root}:{server}:{root.place}",
         *_mounting(target, root),
         f"netboot.report=http://{server}:{http_port}/boot/{target.mac.dashed}/report",
+        *((f"netboot.data=http://{server}:{http_port}/boot/{target.mac.dashed}/data",) if target.has_own else ()),
         f"netboot.upper={target.upper}",
         f"netboot.shell={int(target.shell)}",
         f"systemd.hostname={target.hostname}",

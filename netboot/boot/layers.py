@@ -2,13 +2,14 @@
 
 The configuration comes first, then the client's profiles, each after those that it inherits from, and the client's
 own record last.  A later layer wins over an earlier one; the words of kernel lines add up, and the kernel heeds the
-last of two that disagree.  What no layer says is a default.
+last of two that disagree; folders of files lie over one another.  What no layer says is a default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from netboot.config import BootSettings, Config, Profile
@@ -40,6 +41,7 @@ class Layer:
     kernel_args: tuple[str, ...] = ()
     wishes: Wishes = NO_WISHES
     shell: bool | None = None
+    files: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,12 @@ class Settled:
     root_format: RootFormat
     verify: bool
     upper: str
+    locale: str | None
+    keyboard: str | None
+    timezone: str | None
+    host_keys: bool
     shell: bool
+    files: tuple[Path, ...]
     sources: Mapping[str, str]
 
 
@@ -66,6 +73,7 @@ def general_layer(config: Config) -> Layer:
         kernel_args=boot.kernel_args,
         wishes=boot.wishes,
         shell=boot.shell or None,
+        files=boot.files,
     )
 
 
@@ -110,6 +118,7 @@ def settle(layers: Sequence[Layer], arch: int) -> Settled:
         loader=loader,
         kernel_args=tuple(word for each in layers for word in each.kernel_args),
         shell=shell,
+        files=tuple(each.files for each in layers if each.files is not None),
         sources={"loader": loader_source, "shell": shell_source, **sources},
         **wished,
     )
@@ -123,6 +132,7 @@ def _profile_layer(name: str, profile: Profile) -> Layer:
         kernel_args=profile.kernel_args,
         wishes=profile.wishes,
         shell=profile.shell,
+        files=profile.files,
     )
 
 

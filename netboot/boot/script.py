@@ -7,7 +7,7 @@ template by a file of the same name in a folder of theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -134,6 +134,19 @@ class Renderer:
             ) from error
 
 
+def render_text(source: str, values: Mapping[str, str], *, name: str) -> str:
+    """A text file for clients, from a template of that `name`; values are printed as they are.
+
+    Raises `InvalidInput` for a template that does not parse or cannot be rendered, naming its line where it is known.
+    """
+    try:
+        return _TEXTS.from_string(source).render(values)
+    except (TemplateError, ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f"{name}, line {line}" if line else name
+        raise InvalidInput(f"template {where}: {error}", hint="correct the template") from error
+
+
 def _entry(target: ImageTarget, context: ScriptContext) -> Entry:
     version = target.version
     return Entry(
@@ -157,6 +170,15 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         if type(obj) in _OUR_VALUES and not attr.startswith("_"):
             return True
         return super().is_safe_attribute(obj, attr, value)
+
+
+_TEXTS = _Sandbox(
+    undefined=StrictUndefined,
+    autoescape=False,  # what is made is configuration for programs of all kinds
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
 def _compile(loader: BaseLoader, language: Language, name: str) -> Template:

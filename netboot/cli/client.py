@@ -13,15 +13,19 @@ from netboot.boot.loaderfiles import loader_files
 from netboot.cli.addresses import check_free
 from netboot.cli.clientoptions import (
     AddressOption,
+    HostKeysOption,
     ImageOption,
     KernelArgOption,
+    KeyboardOption,
     LoaderOption,
+    LocaleOption,
     ProfileOption,
     RootFormatOption,
     RootOption,
     ServedConfigOption,
     ShellOption,
     StrategyOption,
+    TimezoneOption,
     UpperOption,
     VerifyOption,
 )
@@ -67,6 +71,10 @@ def add(
     root_format: RootFormatOption = None,
     verify: VerifyOption = None,
     upper: UpperOption = None,
+    locale: LocaleOption = None,
+    keyboard: KeyboardOption = None,
+    timezone: TimezoneOption = None,
+    host_keys: HostKeysOption = None,
     config: ServedConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -98,7 +106,16 @@ def add(
         kernel_args=kernel_arg,
         strategy=strategy,
         shell=shell,
-        wishes={"root": root, "root_format": root_format, "verify": verify, "upper": upper},
+        wishes={
+            "root": root,
+            "root_format": root_format,
+            "verify": verify,
+            "upper": upper,
+            "locale": locale,
+            "keyboard": keyboard,
+            "timezone": timezone,
+            "host_keys": host_keys,
+        },
     )
     client = edited(blank, wanted)
     with place.database(create=True) as engine:
@@ -193,6 +210,10 @@ def set_client(
     root_format: RootFormatOption = None,
     verify: VerifyOption = None,
     upper: UpperOption = None,
+    locale: LocaleOption = None,
+    keyboard: KeyboardOption = None,
+    timezone: TimezoneOption = None,
+    host_keys: HostKeysOption = None,
     config: ServedConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -230,7 +251,16 @@ def set_client(
         kernel_args=words,
         strategy=strategy,
         shell=shell,
-        wishes={"root": root, "root_format": root_format, "verify": verify, "upper": upper},
+        wishes={
+            "root": root,
+            "root_format": root_format,
+            "verify": verify,
+            "upper": upper,
+            "locale": locale,
+            "keyboard": keyboard,
+            "timezone": timezone,
+            "host_keys": host_keys,
+        },
     )
     edits |= {"name": parse_client_name(name)} if name is not None else {}
     edits |= {"mac": MacAddress.parse(mac)} if mac is not None else {}

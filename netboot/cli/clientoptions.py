@@ -93,3 +93,17 @@ UpperOption = Annotated[
         help="Its temporary layer: a bound in memory, as 50% or 2g, zram:2g, disk:LABEL or crypt:LABEL; or none.",
     ),
 ]
+HostKeysOption = Annotated[
+    bool | None,
+    typer.Option("--host-keys/--no-host-keys", help="Whether it gets ssh host keys that stay the same."),
+]
+LocaleOption = Annotated[
+    str | None, typer.Option("--locale", metavar="LOCALE", help="Its locale, as de_DE.UTF-8; or none.")
+]
+KeyboardOption = Annotated[
+    str | None,
+    typer.Option("--keyboard", metavar="LAYOUT", help="Its keyboard's layout, as us or de-nodeadkeys; or none."),
+]
+TimezoneOption = Annotated[
+    str | None, typer.Option("--timezone", metavar="ZONE", help="Its time zone, as Europe/Berlin; or none.")
+]

@@ -153,6 +153,9 @@ def _image_rows(
     for name in WISHES:
         yield Row(name, getattr(target, name), sources[name])
     yield Row("shell", target.shell, sources["shell"])
+    for each in layers:
+        if each.files is not None:
+            yield Row("files", each.files, each.source)
     # The words of the kernel line in their order, of which the kernel mostly heeds the last.
     for words, source in ((version.kernel_args, IMAGE), *((each.kernel_args, each.source) for each in layers)):
         if words:

@@ -59,6 +59,11 @@ class DataDir:
         return self.root / "loaders"
 
     @property
+    def clients(self) -> Path:
+        """What is each client's own, by MAC address."""
+        return self.root / "clients"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

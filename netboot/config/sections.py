@@ -215,6 +215,9 @@ class BootSettings(WishSettings):
     loader: Loader | None = setting(
         None, values.loader, "The loader of clients that nothing else is said for: a family, or the name of a file."
     )
+    files: Path | None = setting(
+        None, values.path, "A folder of yours with files for clients, and templates of such; docs/clients-own.md."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +236,9 @@ class Profile(WishSettings):
     )
     shell: bool | None = setting(
         None, values.boolean, "Whether a root shell is offered on the console when the root fails."
+    )
+    files: Path | None = setting(
+        None, values.path, "A folder of yours with files for clients, and templates of such; docs/clients-own.md."
     )
 
 

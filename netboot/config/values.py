@@ -28,6 +28,9 @@ _WORD = re.compile(r"[!-~]+")
 _TMPFS_SIZE = re.compile(r"(?:[1-9][0-9]?|100)%|[1-9][0-9]{0,9}[kmg]?")
 # Of an ext4 file system, at most 16 bytes; of a GPT partition, more.
 _LABEL = re.compile(r"[A-Za-z0-9._-]{1,36}")
+_LOCALE = re.compile(r"(?:C|POSIX|[a-z]{2,3}(?:_[A-Z]{2})?)(?:\.[A-Za-z0-9-]{1,20})?(?:@[a-z]{1,20})?")
+_KEYBOARD = re.compile(r"[a-z]{2,12}(?:-[A-Za-z0-9_-]{1,40})?")
+_TIMEZONE = re.compile(r"[A-Za-z0-9_+-]{1,30}(?:/[A-Za-z0-9_+-]{1,30}){0,2}")
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,62})(?:\.[a-zA-Z0-9-]{1,63})*")
 
 
@@ -171,6 +174,28 @@ def upper(value: Any) -> str:
     if not _TMPFS_SIZE.fullmatch(size):
         raise InvalidInput("must be a share of memory or a size, as 50% or 2g, or zram:2g, disk:LABEL or crypt:LABEL")
     return f"zram:{size}" if colon else size
+
+
+def locale(value: Any) -> str:
+    found = text(value)
+    if not _LOCALE.fullmatch(found):
+        raise InvalidInput("must be a locale, as de_DE.UTF-8 or C.UTF-8")
+    return found
+
+
+def keyboard(value: Any) -> str:
+    """A layout of XKB's, with a dash and its variant where it has one; console keymaps are called alike."""
+    found = text(value)
+    if not _KEYBOARD.fullmatch(found):
+        raise InvalidInput("must be a keyboard's layout, as us, or layout and variant, as de-nodeadkeys")
+    return found
+
+
+def timezone(value: Any) -> str:
+    found = text(value)
+    if not _TIMEZONE.fullmatch(found):
+        raise InvalidInput("must be a name of the time zone database, as Europe/Berlin or UTC")
+    return found
 
 
 def domain(value: Any) -> str:

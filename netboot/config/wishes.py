@@ -39,6 +39,19 @@ class WishSettings:
         "The temporary layer: its bound in memory, as 50% (the default) or 2g; zram:2g, disk:LABEL, or crypt:LABEL.",
     )
 
+    locale: str | None = setting(
+        None, values.locale, "The locale that clients are set to, as de_DE.UTF-8; by default their image's."
+    )
+    keyboard: str | None = setting(
+        None, values.keyboard, "Their keyboard: a layout, or one with its variant, as de-nodeadkeys."
+    )
+    timezone: str | None = setting(None, values.timezone, "Their time zone, as Europe/Berlin.")
+    host_keys: bool | None = setting(
+        None,
+        values.boolean,
+        "Whether they get ssh host keys that are their own and stay the same; by default they do.",
+    )
+
     @property
     def wishes(self) -> Wishes:
         return Wishes(**{each.name: getattr(self, each.name) for each in fields(Wishes)})

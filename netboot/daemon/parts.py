@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from netboot.model.mac import MacAddress
 from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
 from netboot.model.root import RootFiles, RootFormat
 from netboot.model.target import ImageTarget
+from netboot.personal.service import OwnData
+from netboot.personal.windows import BootWindows
 from netboot.store import (
     ClientDirectory,
     ClientRepository,
@@ -60,10 +63,13 @@ class Parts:
     loops: LoopWatch
     learner: Learner
     exporter: Exporter
+    windows: BootWindows
+    own_data: OwnData
     secret: bytes
 
     def tell(self, event: Event) -> None:
         """Record a client's event, with an alarm when it goes in a circle, and learn from it; from any thread."""
+        self.windows.tell(event)
         self.loops.record(event)
         self.learner.tell(event)
 
@@ -131,6 +137,9 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
             sees_fetches=config.tftp.enabled,
         )
         stack.callback(learner.close)
+        windows = BootWindows(events.latest_boot, time.time)
+        own_data = OwnData(data.clients, windows)
+        stack.callback(own_data.close)
         yield Parts(
             clients=clients,
             versions=images,
@@ -140,5 +149,7 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
             loops=LoopWatch(recorder.record),
             learner=learner,
             exporter=exporter,
+            windows=windows,
+            own_data=own_data,
             secret=installation_secret(engine),
         )

@@ -27,6 +27,7 @@ from netboot.daemon.site import Settings, Site
 from netboot.daemon.sites import Sites
 from netboot.errors import Conflict, NetbootError, NotPermitted, Unavailable
 from netboot.model.event import Detail, Event, EventKind
+from netboot.personal.layout import check_files
 from netboot.system.linknews import LinkNews
 from netboot.system.notify import Notifier
 
@@ -169,12 +170,15 @@ class Service:
 
     def _read(self, config: Config) -> Settings:
         loaders = loader_files(config, self._data)
+        for folder in filter(None, (config.boot.files, *(each.files for each in config.profile.values()))):
+            check_files(folder)
         self._parts.learner.patience = config.boot.patience
         return Settings(
             config=config,
             boot=self._parts.boot_policy(config, loaders),
             loaders=loaders,
             renderer=Renderer(templates_dir(), config.templates),
+            templates=tuple(each for each in (templates_dir(), config.templates) if each is not None),
         )
 
     def _ready(self, kind: EventKind) -> None:
@@ -242,8 +246,9 @@ def _claimed(data: DataDir, config_file: Path) -> Iterator[None]:
     Commands that work on the directory learn from the lock by which file it is served.
     """
     try:
-        for directory in (data.root, data.images, data.exports, data.run):
+        for directory in (data.root, data.images, data.exports, data.run, data.clients):
             directory.mkdir(parents=True, exist_ok=True)
+        data.clients.chmod(0o700)
         lock = data.lock.open("a", encoding="utf-8")  # what stands there is another's until we hold it
     except OSError as error:
         kind = NotPermitted if isinstance(error, PermissionError) else Unavailable

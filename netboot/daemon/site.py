@@ -18,11 +18,14 @@ from netboot.daemon.places import Place
 from netboot.daemon.policies import dhcp_policies
 from netboot.dhcp.policy import Policies
 from netboot.dhcp.server import DhcpServer
+from netboot.model.event import Event, EventKind
 from netboot.model.lease import LeaseState
 from netboot.model.mac import MacAddress
 from netboot.model.request import BootRequest
 from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, ImageTarget
+from netboot.personal.permission import Asker
+from netboot.personal.service import Asked
 from netboot.system.neighbours import neighbour_at
 from netboot.tftp.events import TransferEvent, boot_event
 from netboot.tftp.limits import TftpLimits
@@ -41,6 +44,7 @@ class Settings:
     boot: BootPolicy
     loaders: LoaderFiles
     renderer: Renderer
+    templates: tuple[Path, ...]
 
 
 class Site:
@@ -161,9 +165,10 @@ class Site:
             choose=self._choose,
             render=self._render,
             export=self._export,
-            record=self._parts.tell,
+            record=self._tell,
             find_version=self._parts.versions.find,
             find_loader=self._find_loader,
+            own_data=self._own_data,
             owner_of=self._owner_of,
             clock=time.time,
         )
@@ -192,6 +197,17 @@ class Site:
         exporter = self._parts.exporter
         return exporter.served(image) or exporter.ensure(image)
 
+    async def _own_data(self, target: ImageTarget, address: IPv4Address, server: IPv4Address) -> bytes:
+        asker = Asker(lease=self.lease_owner(address), neighbour=neighbour_at(address))
+        asked = Asked(asker=asker, address=address, server=server, templates=self._settings().templates)
+        return await self._parts.own_data.archive(target, asked)
+
+    def _tell(self, event: Event) -> None:
+        # Where another server answers DHCP unseen, a client's script is the first that we hear of its boot.
+        if event.kind is EventKind.SCRIPT_SENT and event.mac is not None and self._dhcp is None:
+            self._parts.windows.open(event.mac)
+        self._parts.tell(event)
+
     def _owner_of(self, address: IPv4Address) -> MacAddress | None:
         """Who has an address: by our lease, else by what the wire says, as in proxy mode."""
         return self.lease_owner(address) or neighbour_at(address)
@@ -199,7 +215,7 @@ class Site:
     def _tell_transfer(self, transfer: TransferEvent) -> None:
         event = boot_event(transfer, at=time.time(), owner_of=self._owner_of)
         if event is not None:
-            self._parts.tell(event)
+            self._tell(event)
         elif self._parts.learner.awaits() and (mac := self._owner_of(transfer.peer)):
             self._parts.learner.fetched(mac)  # a probe for its size, or a name that is not there
 

@@ -35,6 +35,8 @@ class EventKind(StrEnum):
     LOADER_LOOPS = "loader-loops"
     STRATEGY_CHANGED = "strategy-changed"
     STRATEGY_PROVEN = "strategy-proven"
+    DATA_SENT = "data-sent"
+    DATA_REFUSED = "data-refused"
     TRANSFER_FAILED = "transfer-failed"
     ROOT_RETRIED = "root-retried"
     ROOT_FAILED = "root-failed"

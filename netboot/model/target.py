@@ -7,6 +7,7 @@ for `netboot client explain` and the log.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from netboot.model.image import Version
 from netboot.model.loader import Loader, LoaderChoice
@@ -18,7 +19,8 @@ from netboot.model.root import RootForm, RootFormat, RootMode
 class ImageTarget:
     """Boot a version of an image.
 
-    `root`, `root_format`, `verify` and `upper` are as in `netboot.model.wishes`.
+    `root` to `host_keys` are as in `netboot.model.wishes`, and `files` folders with files for it, of which a later one
+    wins over an earlier one.  `known` tells a client that somebody added, which alone may have secrets.
     `loader` is what was decided for the architecture that asked.
     `machine_id` is 32 hex digits, stable for the client.
     """
@@ -35,6 +37,17 @@ class ImageTarget:
     upper: str = "50%"
     kernel_args: tuple[str, ...] = ()
     shell: bool = False
+    locale: str | None = None
+    keyboard: str | None = None
+    timezone: str | None = None
+    host_keys: bool = False
+    files: tuple[Path, ...] = ()
+    known: bool = True
+
+    @property
+    def has_own(self) -> bool:
+        """Whether there is anything of its own for it to fetch while it boots."""
+        return bool(self.locale or self.keyboard or self.timezone or self.host_keys or self.files)
 
     @property
     def form(self) -> RootForm:

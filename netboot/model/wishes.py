@@ -14,16 +14,22 @@ class Wishes:
     `root` is the root mode and `root_format` the file system of modes whose clients mount one.  `verify` has every
     block checked against the version's root hash.  `upper` is the temporary layer: a bound for one in memory (`50%`,
     `2g`), `zram:SIZE` for compressed memory, `disk:LABEL` for a local partition, `crypt:LABEL` for one with a
-    key that is thrown away.
+    key that is thrown away.  `locale` is what LANG is set to (`de_DE.UTF-8`), `keyboard` a layout with or without its
+    variant (`us`, `de-nodeadkeys`), `timezone` a name of the time zone database (`Europe/Berlin`): what the image has,
+    where nobody says any.  `host_keys` gives a client ssh host keys that stay the same from boot to boot.
     """
 
     root: RootMode | None = None
     root_format: RootFormat | None = None
     verify: bool | None = None
     upper: str | None = None
+    locale: str | None = None
+    keyboard: str | None = None
+    timezone: str | None = None
+    host_keys: bool | None = None
 
 
 NO_WISHES = Wishes()
 
 # What holds where nobody says anything.
-DEFAULTS = Wishes(root=RootMode.NFS, root_format=RootFormat.EXT4, verify=False, upper="50%")
+DEFAULTS = Wishes(root=RootMode.NFS, root_format=RootFormat.EXT4, verify=False, upper="50%", host_keys=True)

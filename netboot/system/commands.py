@@ -47,6 +47,7 @@ PACKAGES: Mapping[str, str] = {
     "rpc.nfsd": "nfs-kernel-server",
     "rpcbind": "rpcbind",
     "setpriv": "util-linux",
+    "ssh-keygen": "openssh-client",
     "tgtd": "tgt",
     "tune2fs": "e2fsprogs",
     "unshare": "util-linux",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address
 
-from netboot.web import boot, files, report
+from netboot.web import boot, files, own, report
 from netboot.web.eager import run_eagerly
 from netboot.web.fresh import Fresh
 from netboot.web.rate import Buckets
@@ -39,6 +39,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], Handler], ...] = (
         re.compile(rf"{_MAC}/(?P<image>[^/]+)/(?P<number>[1-9][0-9]{{0,8}})/(?P<file>vmlinuz|initrd[.]img)"),
         files.artefact,
     ),
+    ("GET", re.compile(rf"{_MAC}/data"), own.own_data),
     ("GET", re.compile(rf"{_MAC}/report"), report.report),
     ("POST", re.compile(rf"{_MAC}/report"), report.report),
     ("GET", re.compile("/autoexec[.]ipxe"), boot.autoexec),

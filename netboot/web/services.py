@@ -29,11 +29,12 @@ _HOST = re.compile(r"(?P<address>[0-9.]{7,15})(?::(?P<port>[0-9]{1,5}))?", re.AS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootServices:
-    """Who answers what.  All but `export` are called on the event loop and must return at once.
+    """Who answers what.  All but `export` and `own_data` are called on the event loop and must return at once.
 
     `export` makes sure that a client's root is exported and gives its place; it raises a
     `NetbootError` when it cannot.  `owner_of` tells whose lease an address is, None when nobody's.
-    `clock` gives Unix seconds.
+    `own_data` gives the archive with what is a client's own, to the address that asks, at one of ours; it raises
+    `NotPermitted` when that is not the client's, and other `NetbootError`s when it cannot.  `clock` gives Unix seconds.
     """
 
     choose: Callable[[BootRequest], BootTarget]
@@ -42,6 +43,7 @@ class BootServices:
     record: Callable[[Event], None]
     find_version: Callable[[VersionRef], Version | None]
     find_loader: Callable[[str], Path | None]
+    own_data: Callable[[ImageTarget, IPv4Address, IPv4Address], Awaitable[bytes]]
     owner_of: Callable[[IPv4Address], MacAddress | None]
     clock: Callable[[], float]
 

@@ -23,6 +23,9 @@ from netboot.model.names import VersionRef
 from netboot.model.request import BootRequest
 from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, ImageTarget
+from netboot.personal.permission import Asker
+from netboot.personal.service import Asked, OwnData
+from netboot.personal.windows import BootWindows
 from netboot.web.app import BootApp
 from netboot.web.idle import IdleRules
 from netboot.web.listener import BootListener
@@ -45,7 +48,11 @@ class Site:
     export_error: NetbootError | None = None
     export_s: float = 0.0
     port: int = 0
+    windows: BootWindows = field(default_factory=lambda: BootWindows(lambda mac: None, time.time))
     find_version: Callable[[VersionRef], Version | None] = lambda ref: None
+
+    def __post_init__(self) -> None:
+        self.own = OwnData(self.folder / "clients", self.windows)
 
     @property
     def kernel(self) -> bytes:
@@ -59,6 +66,7 @@ class Site:
             record=self.events.append,
             find_version=self.find_version,
             find_loader=lambda name: self.folder / "loader.efi" if name == "ipxe/snponly.efi" else None,
+            own_data=self._own_data,
             owner_of=self.owners.get,
             clock=time.time,
         )
@@ -77,6 +85,11 @@ class Site:
                     return event
             time.sleep(0.01)
         raise AssertionError(f"no {kind} within {timeout_s} s, only {self.events}")
+
+    async def _own_data(self, target: ImageTarget, address: IPv4Address, server: IPv4Address) -> bytes:
+        asker = Asker(lease=self.owners.get(address), neighbour=None)
+        asked = Asked(asker=asker, address=address, server=server, templates=[TEMPLATES])
+        return await self.own.archive(target, asked)
 
     def _choose(self, request: BootRequest) -> BootTarget:
         self.asked.append(request)
@@ -121,6 +134,7 @@ def serving(site: Site, *, idle_rules: IdleRules | None = None) -> Iterator[Site
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.run_until_complete(loop.shutdown_asyncgens())
+        site.own.close()
         loop.close()
 
 

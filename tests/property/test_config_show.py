@@ -25,6 +25,10 @@ WISHES: dict[str, Any] = {
     "root_format": st.sampled_from(["ext4", "erofs", "squashfs"]),
     "verify": st.booleans(),
     "upper": st.sampled_from(["50%", "2G", "100%", "zram:2g", "disk:scratch", "crypt:a.b-c_d"]),
+    "locale": st.sampled_from(["de_DE.UTF-8", "C", "ca_ES.UTF-8@valencia"]),
+    "keyboard": st.sampled_from(["us", "de-nodeadkeys", "us-altgr-intl"]),
+    "timezone": st.sampled_from(["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+1"]),
+    "host_keys": st.booleans(),
 }
 MODE = st.sampled_from(["own", "proxy", "off"])
 
@@ -67,6 +71,7 @@ PROFILE = tables(
     kernel_args=WORDS,
     **WISHES,
     shell=st.booleans(),
+    files=PATH,
 )
 DOCUMENTS = st.builds(
     lambda top, parts: {**top, **parts},
@@ -103,6 +108,7 @@ DOCUMENTS = st.builds(
                 kernel_args=WORDS,
                 **WISHES,
                 shell=st.booleans(),
+                files=PATH,
                 patience=st.floats(0.1, 20) | st.integers(1, 20),
                 loader=FAMILY,
             ),

@@ -46,6 +46,10 @@ def test_add_then_show(cli: Cli) -> None:
         "root_format": None,
         "verify": None,
         "upper": None,
+        "locale": None,
+        "keyboard": None,
+        "timezone": None,
+        "host_keys": None,
         "told": None,
     }
 
@@ -71,7 +75,14 @@ def test_wishes_that_are_not_named_stay(cli: Cli) -> None:
 
 @pytest.mark.parametrize(
     ("option", "value", "said"),
-    [("--root", "usb", '"nfs-file"'), ("--root-format", "ntfs", '"erofs"'), ("--upper", "disk:a/b", "disk:scratch")],
+    [
+        ("--root", "usb", '"nfs-file"'),
+        ("--root-format", "ntfs", '"erofs"'),
+        ("--upper", "disk:a/b", "disk:scratch"),
+        ("--locale", "de;id", "de_DE.UTF-8"),
+        ("--keyboard", "de nodeadkeys", "de-nodeadkeys"),
+        ("--timezone", "../../etc/passwd", "Europe/Berlin"),
+    ],
 )
 def test_a_wish_that_cannot_be_is_refused(cli: Cli, option: str, value: str, said: str) -> None:
     failed = cli("client", "add", MAC, "--name", "k", option, value)

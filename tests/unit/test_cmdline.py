@@ -39,6 +39,12 @@ def test_a_client_that_mounts_a_file_itself_is_told_what_it_is() -> None:
     )
 
 
+def test_who_has_something_of_its_own_is_told_where() -> None:
+    target = replace(make_target(), timezone="UTC")
+    words = kernel_line(target, server=SERVER, http_port=8080, root=RootPlace("/x"))
+    assert "netboot.data=http://10.9.0.1:8080/boot/52-54-00-00-00-01/data" in words
+
+
 def test_what_shall_be_verified_and_cannot_be_is_not_booted() -> None:
     target = replace(make_target(), root=RootMode.NFS_FILE, verify=True)
     with pytest.raises(InvalidInput, match="no dm-verity tree"):

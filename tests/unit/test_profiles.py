@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
 from netboot.model.root import RootFormat, RootMode
 from netboot.model.target import DeniedTarget, ImageTarget
 from netboot.model.wishes import Wishes
-from tests.kit import MAC
+from tests.kit import MAC, OTHER_MAC
 from tests.unit.test_choose import TWO, Known, OnlyUndionly, Published
 
 CONFIG = """
@@ -134,6 +135,42 @@ verify = true
     target = target_of(client, config=config)
     assert isinstance(target, ImageTarget)
     assert target.form == (RootMode.NFS_FILE, RootFormat.EROFS)
+
+
+def test_what_makes_a_client_itself_comes_in_layers_and_folders_of_files_add_up() -> None:
+    config = """
+[boot]
+timezone = "UTC"
+locale = "C.UTF-8"
+files = "/etc/netboot/files"
+[profile.berlin]
+timezone = "Europe/Berlin"
+files = "/etc/netboot/berlin"
+[profile.plain]
+host_keys = false
+"""
+    client = replace(CLIENT, profiles=("berlin",), wishes=Wishes(keyboard="de"))
+    target = target_of(client, config=config)
+    assert isinstance(target, ImageTarget)
+    assert (target.timezone, target.locale, target.keyboard, target.host_keys) == (
+        "Europe/Berlin",
+        "C.UTF-8",
+        "de",
+        True,
+    )
+    assert target.files == (Path("/etc/netboot/files"), Path("/etc/netboot/berlin"))
+    assert target.has_own
+    bare = target_of(replace(CLIENT, profiles=("plain",)), config="[profile.plain]\nhost_keys = false")
+    assert isinstance(bare, ImageTarget)
+    assert not bare.has_own
+
+
+def test_a_client_that_nobody_added_has_settings_and_no_secrets() -> None:
+    config = '[clients]\nunknown = "image:debian"\n[boot]\ntimezone = "UTC"\n'
+    request = BootRequest(mac=OTHER_MAC, stage=Stage.LOADER, firmware=Firmware.IPXE, arch=ANY_ARCH)
+    target = choose(request, policy(CLIENT, config))
+    assert isinstance(target, ImageTarget)
+    assert (target.known, target.host_keys, target.timezone, target.has_own) == (False, False, "UTC", True)
 
 
 def test_a_tree_cannot_be_verified_and_is_not_booted_as_if_it_were() -> None:

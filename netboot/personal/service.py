@@ -1,0 +1,80 @@
+"""What the boot listener asks: the archive with what is a client's own, for whoever may have it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from netboot.errors import NotPermitted
+from netboot.model.target import ImageTarget
+from netboot.personal.archive import pack
+from netboot.personal.entries import Entries, beneath, laid_over
+from netboot.personal.hostkeys import HostKeys
+from netboot.personal.layout import (
+    IN_ARCHIVE,
+    ROOT,
+    file_entries,
+    file_folders,
+    settings_entries,
+    template_folders,
+    values_of,
+)
+from netboot.personal.permission import Asker, is_unknown, refusal
+from netboot.personal.shelf import Shelf, sign_of
+from netboot.personal.windows import BootWindows
+
+# Making keys takes seconds, and leases are committed by other threads.
+_THREADS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request: by whom, from which address, at which of ours, and the folders of templates that hold now."""
+
+    asker: Asker
+    address: IPv4Address
+    server: IPv4Address
+    templates: Sequence[Path]
+
+
+class OwnData:
+    """Makes archives in threads of its own.  Ends with `close`."""
+
+    def __init__(self, clients: Path, windows: BootWindows) -> None:
+        self._clients = clients
+        self._windows = windows
+        self._keys = HostKeys(clients)
+        self._shelf = Shelf()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="own-data")
+
+    async def archive(self, target: ImageTarget, asked: Asked) -> bytes:
+        """The archive.  Raises `NotPermitted` for who may not have it, else as its makers do."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.make, target, asked)
+
+    def make(self, target: ImageTarget, asked: Asked) -> bytes:
+        """As `archive`, and blocks."""
+        refused = refusal(target.mac, asked.asker, is_booting=self._windows.is_open(target.mac))
+        if refused is not None and (target.files or not is_unknown(asked.asker)):
+            raise NotPermitted(f"{asked.address} may not have what is {target.hostname}'s own: {refused}")
+        trusted = refused is None
+        folders = [*template_folders(target, asked.templates), *file_folders(target)]
+        if target.host_keys:
+            folders.append(self._clients / target.mac.dashed)
+        sign = sign_of((replace(target, reason=""), asked.address, asked.server), folders)
+        return self._shelf.get((target.mac, trusted), sign, lambda: pack(self._entries(target, asked, trusted=trusted)))
+
+    def close(self) -> None:
+        self._threads.shutdown(cancel_futures=True)
+
+    def _entries(self, target: ImageTarget, asked: Asked, *, trusted: bool) -> Entries:
+        values = values_of(target, address=asked.address, server=asked.server)
+        trees = list(settings_entries(target, asked.templates, values))
+        if trusted and target.host_keys:
+            trees.append(beneath(IN_ARCHIVE[ROOT], self._keys.entries(target.mac)))
+        if trusted:
+            trees += file_entries(target, values)
+        return laid_over(trees)
