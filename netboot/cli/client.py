@@ -44,7 +44,6 @@ from netboot.cli.shapes import client_shape, standing_shape, telling_shape
 from netboot.cli.standing import Standing, standings
 from netboot.cli.stories import Stories
 from netboot.cli.telling import telling_of
-from netboot.config import Config, load_config
 from netboot.errors import InvalidInput
 from netboot.model.boot import Outcome
 from netboot.model.client import Client
@@ -312,8 +311,10 @@ def explain(
 ) -> None:
     """Explain what a client boots: each setting, its value, and where the value comes from.
 
-    The answer is computed by the very function that the daemon asks.  Settings of the daemon are read from --config;
-    without it they are taken to be the defaults.  A MAC address that nobody added is explained, too.
+    The answer is computed by the very function that the daemon asks, down to the kernel line and the script that the
+    client would be sent.  Settings of the daemon are read from --config, by default from the file of the daemon that
+    serves from the data directory; without one they are taken to be the defaults.  A MAC address that nobody added is
+    explained, too.
 
     \b
     Examples:
@@ -324,10 +325,15 @@ def explain(
     Exit codes: 0 explained, also when the answer is that it may not boot; 2 the file is wrong; 3 no such client.
     """
     place = place_of(ctx, data_dir)
-    settings = load_config(config) if config else Config()
+    settings = place.config(config)
     with place.database() as engine:
         explanation = explain_client(
-            client, engine=engine, images=place.images, loaders=loader_files(settings, place.data), config=settings
+            client,
+            engine=engine,
+            images=place.images,
+            loaders=loader_files(settings, place.data),
+            config=settings,
+            data=place.data,
         )
     if json_:
         print_json(explanation_shape(explanation))
@@ -338,6 +344,10 @@ def explain(
     print_table(
         ("SETTING", "VALUE", "FROM"), [(row.name, _said(row.name, row.value), row.source) for row in explanation.rows]
     )
+    if found := explanation.preview:
+        typer.echo(f"\nkernel line:\n  {' '.join(found.kernel_line)}")
+        typer.echo(f"\nscript ({found.kind}):")
+        typer.echo("\n".join(f"  {line}" for line in found.script.rstrip("\n").splitlines()))
 
 
 def _stands(standing: Standing) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import assert_never
 
 from netboot.boot.choose import BootPolicy, choose, layers_of
@@ -16,11 +17,14 @@ from netboot.boot.layers import CONFIGURATION as CONFIG
 from netboot.boot.layers import DEFAULT, WISHES, Layer, settle
 from netboot.boot.loaderfiles import LoaderFiles
 from netboot.boot.loaders import loader_name
-from netboot.cli.addresses import address_sources
+from netboot.cli.addresses import FROM_POOL, address_sources
+from netboot.cli.preview import Preview, preview
 from netboot.cli.shapes import Shape, plain
 from netboot.cli.stories import Stories
 from netboot.cli.telling import ClientTelling, telling_of
 from netboot.config import Config
+from netboot.config.paths import DataDir
+from netboot.errors import NetbootError
 from netboot.images.store import ImageStore
 from netboot.model.client import Client
 from netboot.model.event import EventKind
@@ -47,7 +51,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What is booted, why, and every setting of it; `hint` is the command that would change a refusal."""
+    """What is booted, why, and every setting of it; `hint` is the command that would change a refusal.
+
+    `preview` is what it would be sent, as far as that can be told; else a row says why not.
+    """
 
     whose: str
     kind: str
@@ -55,10 +62,11 @@ class Explanation:
     reason: str
     hint: str
     rows: tuple[Row, ...]
+    preview: Preview | None = None
 
 
 def explain_client(
-    key: str, *, engine: Engine, images: ImageStore, loaders: LoaderFiles, config: Config
+    key: str, *, engine: Engine, images: ImageStore, loaders: LoaderFiles, config: Config, data: DataDir
 ) -> Explanation:
     """Explain the client of this name or MAC address; `NotFound` for a name that nobody has."""
     stories = Stories(engine)
@@ -71,25 +79,35 @@ def explain_client(
     request = BootRequest(mac=mac, stage=Stage.FIRMWARE, firmware=Firmware.UNKNOWN, arch=arch)
     target = choose(request, policy)
     leases = LeaseRepository(engine).load()
-    known = (
+    addresses = address_sources(mac, client, leases, config)
+    known: tuple[Row, ...] = (
         *_record_rows(mac, client, config),
-        *(Row("address", address, source) for address, source in address_sources(mac, client, leases, config)),
+        *(Row("address", address, source) for address, source in addresses),
         Row("arch", arch_name(arch), seen),
         _strategy_row(client, telling_of(mac, client, engine)),
     )
+    found: Preview | None = None
+    if isinstance(target, ImageTarget):
+        settled = _image_rows(target, client, layers_of(client, policy), arch, _version_source(client, images))
+        known = (*known, *settled)
+        try:
+            found = preview(target, arch, _address(addresses), config, data)
+            known = (*known, Row("netboot.root", found.root, "root mode, version and this server"))
+        except NetbootError as error:
+            known = (*known, Row("netboot.root", None, str(error)))
     return Explanation(
         whose=f"client {client.name} ({mac})" if client else f"unknown client {mac}",
         kind=_KINDS[type(target)],
         result=_result(target),
         reason=target.reason,
         hint=target.hint if isinstance(target, DeniedTarget) else "",
-        rows=(*known, *_image_rows(target, client, layers_of(client, policy), arch, _version_source(client, images)))
-        if isinstance(target, ImageTarget)
-        else known,
+        rows=known,
+        preview=found,
     )
 
 
 def explanation_shape(explanation: Explanation) -> Shape:
+    found = explanation.preview
     return {
         "client": explanation.whose,
         "target": explanation.kind,
@@ -97,6 +115,8 @@ def explanation_shape(explanation: Explanation) -> Shape:
         "reason": explanation.reason,
         "hint": explanation.hint,
         "settings": [{"name": row.name, "value": plain(row.value), "source": row.source} for row in explanation.rows],
+        "kernel_line": list(found.kernel_line) if found else None,
+        "script": {"kind": str(found.kind), "text": found.script} if found else None,
     }
 
 
@@ -167,6 +187,12 @@ def _version_source(client: Client | None, images: ImageStore) -> str:
         return CONFIG
     meant = images.tags(client.image.image).meant(client.image.selector)
     return CLIENT if isinstance(meant, int) else f"tag {meant} of {client.image.image}"
+
+
+def _address(sources: Sequence[tuple[str, str]]) -> IPv4Address | None:
+    """Its reserved or last address; None while it has none."""
+    first = sources[0][0]
+    return None if first == FROM_POOL else IPv4Address(first)
 
 
 def _configured(value: object, default: object) -> str:

@@ -19,6 +19,7 @@ from netboot.errors import InvalidInput, NetbootError
 from netboot.exports.backend import Backend
 from netboot.exports.kept import forget_files
 from netboot.exports.mounting import FILES, kept_at, mount_form, unmount_below
+from netboot.exports.places import nfs_place
 from netboot.exports.plan import Export, check_root, export_of, make_plan
 from netboot.model.image import Version
 from netboot.model.root import RootFiles, RootForm, RootFormat, RootMode, RootPlace
@@ -162,14 +163,7 @@ class NfsExporter:
         export = self._export(version, form)
         files = self._files_of(version, form.format or RootFormat.EXT4)
         mount_form(export, version, form, files, root=self._root)
-        if form.format is None:
-            return _Served(export, RootPlace(str(export.path)))
-        return _Served(export, _file_place(export, files))
-
-
-def _file_place(export: Export, files: RootFiles) -> RootPlace:
-    tree = files.tree.name if files.tree else None
-    return RootPlace(f"{export.path}/{files.path.name}", tree, files.root_hash)
+        return _Served(export, nfs_place(export, form, files))
 
 
 def _exports(served: dict[tuple[str, RootForm], _Served]) -> tuple[Export, ...]:

@@ -46,6 +46,8 @@ def test_assigned_client(cli: Cli, tmp_path: Path) -> None:
         "result": "boots debian:1",
         "reason": "client lab-01 is assigned debian",
         "hint": "",
+        "kernel_line": None,
+        "script": None,
     }
     assert ("version", "debian:1", "tag latest of debian") in rows
     assert ("hostname", "lab-01", "client record") in rows
@@ -57,6 +59,55 @@ def test_assigned_client(cli: Cli, tmp_path: Path) -> None:
         ("kernel_args", ["console=ttyS0"], "configuration"),
         ("kernel_args", ["splash"], "client record"),
     ]
+
+
+SERVED = """
+[[interface]]
+name = "lan9"
+address = "10.9.0.1"
+[[interface]]
+name = "lan8"
+address = "10.8.0.1"
+[[subnet]]
+network = "10.9.0.0/24"
+[[subnet]]
+network = "10.8.0.0/24"
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "root", "kind", "command"),
+    [
+        ("", "nfs:10.9.0.1:{data}/exports/debian/1", "ipxe", "kernel"),
+        ("--address 10.8.0.7", "nfs:10.8.0.1:{data}/exports/debian/1", "ipxe", "kernel"),
+        ("--root nfs-file", "nfs-file:10.9.0.1:{data}/exports/debian/1.ext4/root.ext4", "ipxe", "kernel"),
+        ("--root iscsi --loader grub", "iscsi:10.9.0.1::3260:", "grub", "linux"),
+    ],
+)
+def test_kernel_line_and_script_as_the_daemon_would_send_them(
+    cli: Cli, tmp_path: Path, options: str, root: str, kind: str, command: str
+) -> None:
+    (tmp_path / "netboot.toml").write_text(SERVED)
+    (tmp_path / "loaders/grub").mkdir(parents=True)
+    (tmp_path / "loaders/grub/shimx64.efi").touch()
+    cli.ok("client", "add", str(MAC), "--name", "a", "--image", "debian", *options.split())
+    shape, rows = explain(cli, "a", "--config", str(tmp_path / "netboot.toml"))
+    wanted = root.format(data=tmp_path.resolve())
+    (value,) = [value for name, value, _ in rows if name == "netboot.root"]
+    assert value.startswith(wanted)
+    assert f"netboot.root={value}" in shape["kernel_line"]
+    assert shape["script"]["kind"] == kind
+    assert command in shape["script"]["text"]
+    assert all(word in shape["script"]["text"] for word in shape["kernel_line"] if "%" not in word)
+    said = cli.ok("client", "explain", "a", "--config", str(tmp_path / "netboot.toml")).stdout
+    assert " ".join(shape["kernel_line"]) in said
+
+
+def test_without_the_daemons_file_it_says_what_is_missing(cli: Cli) -> None:
+    cli.ok("client", "add", str(MAC), "--name", "a", "--image", "debian")
+    _, rows = explain(cli, "a")
+    (source,) = [source for name, _, source in rows if name == "netboot.root"]
+    assert "--config" in source
 
 
 def test_settings_of_the_client_itself(cli: Cli) -> None:
