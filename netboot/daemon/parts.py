@@ -24,6 +24,7 @@ from netboot.exports.exporter import Exporter
 from netboot.exports.iscsi_exporter import IscsiExporter
 from netboot.exports.iscsi_tgt import Tgt
 from netboot.exports.nfs_exporter import NfsExporter
+from netboot.images.derived import find_derived
 from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
 from netboot.model.event import Event
@@ -103,6 +104,8 @@ def _files_of(images: ImageStore, version: Version, format: RootFormat) -> RootF
     """The version's root in a format; the log tells when it has to be made, since clients wait for it."""
     if not images.has_root(version):
         log.info("%s is stored as its changes; its root is made now", version.label)
+    if format is not RootFormat.EXT4 and find_derived(version, format) is None:
+        log.info("%s is not there as %s; it is made now", version.label, format)
     return root_files(images, version, format)
 
 

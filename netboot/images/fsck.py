@@ -14,6 +14,7 @@ from pathlib import Path
 from netboot.errors import NetbootError, NotFound
 from netboot.images.blocks import Advance, unheard
 from netboot.images.boottests import FILE_NAME as TESTS_FILE_NAME
+from netboot.images.derived import FILES as DERIVED_FILES
 from netboot.images.entries import FILES
 from netboot.images.files import is_new, names_in, same_file
 from netboot.images.garbage import PieceKind, garbage
@@ -165,7 +166,7 @@ def _of_no_use(store: ImageStore, versions: Iterable[Version]) -> Iterator[Fault
 
 def _foreign(images: Path) -> Iterator[Fault]:
     """What nobody of ours made."""
-    known = {*FILES.values(), FILE_NAME}
+    known = {*FILES.values(), *DERIVED_FILES, FILE_NAME}
     strays = [path for path in Objects(images).strays() if not is_new(path.name)]
     for name in sorted(names_in(images)):
         home = images / name

@@ -7,6 +7,7 @@ links to.  None of it is seen by anybody, so it may stay or go at any moment.
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,8 @@ from itertools import groupby
 from pathlib import Path
 
 from netboot.errors import NotFound
+from netboot.images.derive import derived_in_use, drop_derived
+from netboot.images.derived import derived_files, is_unfinished, unfinished
 from netboot.images.files import is_new, names_in
 from netboot.images.gcplan import GcPlan
 from netboot.images.holders import Stock
@@ -34,14 +37,15 @@ from netboot.system.loop import find_loop
 class PieceKind(StrEnum):
     VERSION = "version"
     ROOT = "root"
+    DERIVED = "derived"
     OBJECT = "object"
     ABANDONED = "abandoned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """Something that may go: a version or the root of one by its label, an object by its name, what is abandoned by
-    its path.  `size_bytes` is what its going frees."""
+    """Something that may go: a version, its root or what is derived of that by its label, an object by its name, what
+    is abandoned by its path.  `size_bytes` is what its going frees."""
 
     kind: PieceKind
     name: str
@@ -57,6 +61,7 @@ def stock_of(store: ImageStore, versions: Iterable[Version]) -> tuple[Stock, ...
             parent=each.parent.number if each.parent and not store.is_whole(each) else None,
             has_root=each.root.path.exists(),
             root_in_use=each.parent is not None and find_loop(each.root.path) is not None,
+            has_derived=bool(derived_files(each)) and not derived_in_use(each),
         )
         for each in versions
     )
@@ -72,6 +77,9 @@ def garbage(store: ImageStore, plan: GcPlan, versions: Mapping[str, Version]) ->
         root = versions[label].root
         files = [root.path, *([root.verity.tree.path] if root.verity else [])]
         yield Piece(kind=PieceKind.ROOT, name=label, size_bytes=_sole_bytes(files))
+    for label in plan.derived:
+        size_bytes = _sole_bytes(derived_files(versions[label]))
+        yield Piece(kind=PieceKind.DERIVED, name=label, size_bytes=size_bytes)
     for path in (*abandoned(images), *leftovers(images, versions.values())):
         yield Piece(kind=PieceKind.ABANDONED, name=str(path), size_bytes=_sole_bytes(_files(path, going)))
     for name in orphans(store, going, without=plan.versions):
@@ -93,6 +101,9 @@ def collect(
     for label in plan.roots:
         with suppress(NotFound):
             drop_root(store, versions[label])
+    for label in plan.derived:
+        with suppress(NotFound):
+            drop_derived(versions[label])
     clear_abandoned(images)
     for path in leftovers(images, [each for label, each in versions.items() if label not in plan.versions]):
         clear_leftover(images, path)
@@ -103,6 +114,7 @@ def leftovers(images: Path, versions: Iterable[Version]) -> Iterator[Path]:
     """What killed processes left outside of the staging folder, and empty folders of images."""
     for version in versions:
         there = [version.folder / name for name in sorted(names_in(version.folder)) if is_new(name)]
+        there += unfinished(version)
         if there and _is_free(version.folder):
             yield from there
     for name in sorted(names_in(images)):
@@ -130,7 +142,9 @@ def clear_leftover(images: Path, path: Path) -> None:
             path.unlink(missing_ok=True)
     else:
         with suppress(NotFound), locked(path.parent, wait=False) as ours:
-            if ours:
+            if ours and path.is_dir():
+                shutil.rmtree(path)
+            elif ours and (is_new(path.name) or is_unfinished(path)):
                 path.unlink(missing_ok=True)
 
 

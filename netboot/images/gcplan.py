@@ -1,8 +1,8 @@
 """What may go: which versions nobody needs, and which roots can be made again if somebody should.
 
 A version is needed by whoever holds it, and by every version that is stored, step by step, as changes to it.  A root
-that was made from changes is kept while anybody but a child holds its version, so that a boot, a rollback or a draft
-begins at once.
+that was made from changes, and what is derived of a root, is kept while anybody but a child holds its version, so that
+a boot, a rollback or a draft begins at once.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from netboot.images.holders import Holder, HolderKind, Stock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GcPlan:
-    """Labels of versions to remove, in this order, and of those whose roots are dropped."""
+    """Labels of versions to remove, in this order, of those whose roots are dropped, and what is derived of them."""
 
     versions: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
 
 
 def plan_gc(stock: Sequence[Stock], holders: Mapping[str, Sequence[Holder]], *, keep: int | None = None) -> GcPlan:
@@ -37,6 +38,9 @@ def plan_gc(stock: Sequence[Stock], holders: Mapping[str, Sequence[Holder]], *, 
             and not each.root_in_use
             and not own_holders(holders[each.label])
             and can_be_made(each, kept)
+        ),
+        derived=tuple(
+            each.label for each in kept.values() if each.has_derived and not own_holders(holders[each.label])
         ),
     )
 

@@ -48,7 +48,8 @@ class Holder:
 class Stock:
     """A version as far as keeping it goes.
 
-    `parent` is None when it was stored whole; `has_root` says that its root is there, `root_in_use` that it is mounted.
+    `parent` is None when it was stored whole; `has_root` says that its root is there, `root_in_use` that it is mounted,
+    `has_derived` that something is derived of it and not mounted.
     """
 
     image: str
@@ -56,6 +57,7 @@ class Stock:
     parent: int | None = None
     has_root: bool = True
     root_in_use: bool = False
+    has_derived: bool = False
 
     @property
     def label(self) -> str:

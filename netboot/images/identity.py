@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import uuid
 
+from netboot.model.root import RootFormat
+
 # UUIDs of file systems are derived from names in this space.
 NAMESPACE = uuid.UUID("6f0b7a52-3f0e-5d0c-9a3e-6b0d1c2f4e58")
 
@@ -20,6 +22,11 @@ def filesystem_uuids(image: str, number: int) -> tuple[uuid.UUID, uuid.UUID]:
     must tell versions apart.
     """
     return uuid.uuid5(NAMESPACE, image), uuid.uuid5(NAMESPACE, f"{image}:{number}")
+
+
+def derived_uuid(image: str, number: int, format: RootFormat) -> uuid.UUID:
+    """Of the file system that is derived of a version in this format, and of its hash tree."""
+    return uuid.uuid5(NAMESPACE, f"{image}:{number}:{format}")
 
 
 def verity_salt(image: str) -> bytes:

@@ -1,7 +1,8 @@
 """Mending what `netboot.images.fsck` found, from objects, parents and deltas; what cannot be mended is left as it is.
 
 A lost file comes back from its object, if that is whole; a root is made from its parent's and the delta, a tree from
-its root, a delta from the two roots that it is the difference of.  What was mended has the digest that it was
+its root, a delta from the two roots that it is the difference of; what is derived of a root is
+derived again.  What was mended has the digest that it was
 published with, or it is not put in place.
 """
 
@@ -14,6 +15,8 @@ from netboot.errors import NetbootError
 from netboot.images import delta, verity
 from netboot.images.blocks import Advance, unheard
 from netboot.images.cow import write_cow
+from netboot.images.derive import remake as remake_derived
+from netboot.images.derived import FILES as DERIVED_FILES
 from netboot.images.entries import FILES, object_name, root_object
 from netboot.images.files import same_file, sync
 from netboot.images.fsck import Fault, Problem
@@ -26,7 +29,7 @@ from netboot.images.roots import lineage_of, locked, remake
 from netboot.images.staging import FOLDER as STAGING
 from netboot.images.staging import clear_abandoned
 from netboot.images.store import ImageStore
-from netboot.images.whole import damage_of
+from netboot.images.whole import damage_of, damage_of_derived
 from netboot.model.image import Verity, Version
 from netboot.model.names import VersionRef
 from netboot.system.sparse import SparseFile
@@ -42,6 +45,10 @@ def mend(store: ImageStore, fault: Fault, advance: Advance = unheard) -> bool:
 
 def _mend_file(store: ImageStore, fault: Fault, advance: Advance) -> bool:
     version = _version(store, fault)
+    if format := DERIVED_FILES.get(fault.path.name):
+        if any(damage_of_derived(version, format, advance)):
+            remake_derived(store, version, format, advance)
+        return True
     if not any(damage.file == fault.path for damage in damage_of(version, advance)):
         return True  # mended with another one
     part = next((part for part, name in FILES.items() if name == fault.path.name), "")

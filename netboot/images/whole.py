@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from netboot.errors import InvalidInput
+from netboot.errors import InvalidInput, NetbootError
 from netboot.images import verity
 from netboot.images.blocks import Advance, unheard
+from netboot.images.derived import FORMATS, derived_files, file_names, find_derived
 from netboot.images.measure import hash_file
 from netboot.model.image import Artefact, DeltaFile, Digest, Root, Version
+from netboot.model.root import RootFormat
 from netboot.system.sparse import SparseFile
 
 MISSING = "is missing"
@@ -37,20 +39,25 @@ def damage_of(version: Version, advance: Advance = unheard) -> Iterator[Damage]:
     if version.delta is not None:
         yield from _damage_of_file(version.delta.path, version.delta, advance)
     yield from damage_of_root(version, advance)
+    for format in FORMATS:
+        yield from damage_of_derived(version, format, advance)
+
+
+def damage_of_derived(version: Version, format: RootFormat, advance: Advance = unheard) -> Iterator[Damage]:
+    """What is derived of a version in this format; none where nothing is."""
+    try:
+        root = find_derived(version, format)
+    except NetbootError as error:
+        note = version.folder / file_names(format)[2]
+        yield Damage(note, error.message.removeprefix(f"{note} "))
+        return
+    if root is not None:
+        yield from _damage_of_file_system(root, advance)
 
 
 def damage_of_root(version: Version, advance: Advance = unheard) -> Iterator[Damage]:
     """Root and tree alone."""
-    root = version.root
-    if root.verity is None:
-        yield from _damage_of_file(root.path, root, advance)
-        return
-    tree = root.verity.tree
-    # The root first: making it anew makes its tree as well.
-    for damage in (
-        *_damage_by_verity(root, root.verity.root_hash, root.verity.salt, advance),
-        *_damage_of_file(tree.path, tree, advance),
-    ):
+    for damage in _damage_of_file_system(version.root, advance):
         if version.delta is None or damage.what != MISSING:
             yield damage
 
@@ -59,7 +66,17 @@ def expected_bytes(version: Version) -> int:
     """What `damage_of` tells `advance` in all, as far as can be known before."""
     root, tree = version.root, version.root.verity.tree if version.root.verity else None
     files: list[Artefact | DeltaFile | Root | None] = [version.kernel, version.initrd, version.delta, tree, root]
-    return sum(file.size_bytes for file in files if file is not None and file.path.exists())
+    derived = sum(file.stat().st_size for file in derived_files(version))
+    return derived + sum(file.size_bytes for file in files if file is not None and file.path.exists())
+
+
+def _damage_of_file_system(root: Root, advance: Advance) -> Iterator[Damage]:
+    """The root first: making it anew makes its tree as well."""
+    if root.verity is None:
+        yield from _damage_of_file(root.path, root, advance)
+        return
+    yield from _damage_by_verity(root, root.verity.root_hash, root.verity.salt, advance)
+    yield from _damage_of_file(root.verity.tree.path, root.verity.tree, advance)
 
 
 def _damage_of_file(file: Path, wanted: Artefact | DeltaFile | Root, advance: Advance) -> Iterator[Damage]:

@@ -37,7 +37,9 @@ PACKAGES: Mapping[str, str] = {
     "ganesha.nfsd": "nfs-ganesha",
     "gzip": "gzip",
     "ip": "iproute2",
+    "mkfs.erofs": "erofs-utils",
     "mkfs.ext4": "e2fsprogs",
+    "mksquashfs": "squashfs-tools",
     "mmdebstrap": "mmdebstrap",
     "modprobe": "kmod",
     "qemu-img": "qemu-utils",
@@ -90,7 +92,7 @@ def run(
     `env` is added to our environment.  Raises `CommandFailed` when `check` and it fails, `Unavailable` when it is
     missing or takes longer than `timeout_s`; `hint` goes with a failure.
     """
-    with _started(argv, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with started(argv, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         try:
             stdout, stderr = process.communicate(input or "", timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
@@ -109,7 +111,7 @@ def stream(
     Closing the iterator early kills the program.
     """
     said: list[str] = []
-    with _started(argv, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT) as process:
+    with started(argv, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT) as process:
         for line in _output(process):
             said = [*said[-TAIL_LINES:], line]
             yield line.rstrip("\n")
@@ -127,7 +129,7 @@ def run_in_front(argv: Sequence[str | Path], *, env: Mapping[str, str] | None = 
     try:
         process = subprocess.Popen(_words(argv), env={**os.environ, **(env or {})})
     except FileNotFoundError as error:
-        raise _missing(argv) from error
+        raise missing(argv) from error
     try:
         while True:
             with suppress(KeyboardInterrupt):
@@ -177,7 +179,7 @@ def _filter(
 ) -> Iterator[subprocess.Popen[str]]:
     with (
         tempfile.TemporaryFile() as errors,
-        _started(argv, env=None, stdin=stdin, stdout=stdout, stderr=errors.fileno()) as process,
+        started(argv, env=None, stdin=stdin, stdout=stdout, stderr=errors.fileno()) as process,
     ):
         yield process
         if process.returncode:
@@ -211,11 +213,11 @@ def start_service(
                 start_new_session=True,
             )
         except FileNotFoundError as error:
-            raise _missing(argv) from error
+            raise missing(argv) from error
 
 
 @contextmanager
-def _started(
+def started(
     argv: Sequence[str | Path],
     *,
     env: Mapping[str, str] | None,
@@ -223,6 +225,7 @@ def _started(
     stderr: int,
     stdout: int = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[str]]:
+    """A program that runs during this block, and is killed with its children if it has not ended by then."""
     try:
         process = subprocess.Popen(
             _words(argv),
@@ -235,7 +238,7 @@ def _started(
             process_group=0,
         )
     except FileNotFoundError as error:
-        raise _missing(argv) from error
+        raise missing(argv) from error
     try:
         yield process
     finally:
@@ -258,7 +261,8 @@ def _output(process: subprocess.Popen[str]) -> IO[str]:
     return process.stdout
 
 
-def _missing(argv: Sequence[str | Path]) -> Unavailable:
+def missing(argv: Sequence[str | Path]) -> Unavailable:
+    """What to tell when there is no such program."""
     program = str(argv[0])
     package = PACKAGES.get(Path(program).name)
     hint = f"apt-get install {package}" if package else "install it, or put its folder into PATH"

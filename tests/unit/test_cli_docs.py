@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from netboot.cli import shapes
 from netboot.cli.explain import Explanation, explanation_shape
-from netboot.cli.image.shelf import Shelved, shelved_shape
+from netboot.cli.image.shelf import Shelved, derived_shape, shelved_shape
 from netboot.cli.main import app
 from netboot.cli.reference import commands, update
 from netboot.cli.standing import Standing
@@ -43,6 +43,7 @@ from netboot.model.event import Event, EventKind
 from netboot.model.image import Digest
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.request import Firmware
+from netboot.model.root import RootFormat
 from netboot.model.strategy import Fingerprint, Strategy
 from netboot.model.wishes import Wishes
 from tests.kit import MAC, make_version
@@ -80,6 +81,7 @@ SHELVED = Shelved(
     tags=(),
     stored_bytes=0,
     made_bytes=0,
+    derived={RootFormat.EROFS: make_version().root},
 )
 MOVE = Move(tag="stable", kind=MoveKind.SET, number=1, before=None, at=0.0)
 ENTRY = Entry(at=0.0, what=Happening.TAG_SET, number=1)
@@ -125,6 +127,7 @@ SHAPES = {
     "Change": shapes.action_shape(Action(path="", action=Doing.REMOVE, group="", why="")),
     "Finding": shapes.finding_shape(Finding(rule="", path="", why="")),
     "Version": shelved_shape(SHELVED),
+    "Derived": derived_shape(RootFormat.EROFS, make_version().root),
     "Fault": shapes.fault_shape(Fault(problem=Problem.ORPHAN, path=Path("/x"), what=""), is_mended=False),
     "Piece": shapes.piece_shape(Piece(kind=PieceKind.OBJECT, name="", size_bytes=0)),
     "Move": shapes.move_shape("debian", MOVE),

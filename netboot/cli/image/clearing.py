@@ -115,10 +115,11 @@ def gc(
 ) -> None:
     """Free what the data directory holds and nobody needs.
 
-    That is: what interrupted work left behind; objects that no version has; and roots that were made from changes, of
-    versions that no tag, rollback, client, running boot or draft needs: they are made again when somebody does.  With
-    --keep also versions; those that anybody needs stay, as with `netboot image rm`, and those that a rollback leads to.
-    Give --config as there.  It may be killed or lose power at any point, and be run while the daemon serves.
+    That is: what interrupted work left behind; objects that no version has; and what can be made again when somebody
+    needs it, roots that were made from changes and what is derived of roots, of versions that no tag, rollback, client,
+    running boot or draft needs.  With --keep also versions; those that anybody needs stay, as with `netboot image rm`,
+    and those that a rollback leads to.  Give --config as there.  It may be killed or lose power at any point, and be
+    run while the daemon serves.
 
     \b
     Examples:
@@ -188,6 +189,7 @@ def _row(piece: Piece) -> tuple[str, str, str]:
 _WORDS = {
     PieceKind.VERSION: "version",
     PieceKind.ROOT: "root that can be made again",
+    PieceKind.DERIVED: "derived of its root",
     PieceKind.OBJECT: "object of no version",
     PieceKind.ABANDONED: "left behind",
 }

@@ -25,7 +25,8 @@ def list_images(ctx: typer.Context, data_dir: DataDirOption = None, json_: JsonO
     """List every version of every image, oldest first within an image.
 
     SIZE is what a client boots; STORED is what the version takes on the disk, which is little for one that is stored as
-    its changes to its PARENT; MADE is what its root takes that was made from these, and can be made again.
+    its changes to its PARENT; MADE is what can be made again: its root, if it was made from these, and what is derived
+    of it.
 
     \b
     Examples:
@@ -131,6 +132,9 @@ def _rows(row: Shelved) -> Iterator[tuple[str, object]]:
         yield ("salt", root.verity.salt.hex())
     digest = f"  {root.digest}" if root.digest else ""
     yield ("root", f"{size(root.size_bytes)}{digest}  {root.path if root.path.exists() else 'not made now'}")
+    for format, derived in row.derived.items():
+        root_hash = f"  {derived.verity.root_hash}" if derived.verity else ""
+        yield (format.value, f"{size(derived.size_bytes)}{root_hash}  {derived.path}")
     for name, file in (("kernel", version.kernel), ("initrd", version.initrd)):
         yield (name, f"{size(file.size_bytes)}  {file.digest}  {file.path}")
 
