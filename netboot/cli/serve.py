@@ -18,6 +18,9 @@ def serve(
     ctx: typer.Context,
     config: Annotated[Path, typer.Option("--config", metavar="FILE", readable=False, help="The configuration file.")],
     data_dir: DataDirOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what it would change of exports and targets, and do nothing.")
+    ] = False,
 ) -> None:
     """Run the daemon: DHCP or ProxyDHCP, TFTP, HTTP and the NFS export of images.
 
@@ -28,13 +31,18 @@ def serve(
     Examples:
       netboot serve --config /etc/netboot/netboot.toml
       netboot serve --config netboot.toml --data-dir .data
+      netboot serve --config /etc/netboot/netboot.toml --dry-run
 
     \b
     Exit codes: 0 stopped as asked; 2 the file is wrong; 5 a right is lacking;
     6 a port is taken, an interface or a program is missing.
     """
     # The daemon brings in every server; no other command shall pay for that.
+    from netboot.daemon import plan
     from netboot.daemon import serve as run_daemon
 
     named = data_dir or ctx.find_root().params.get("data_dir")
+    if dry_run:
+        typer.echo("\n".join(plan(config, data_dir=named) or ["everything is exported as it shall be"]))
+        return
     raise typer.Exit(run_daemon(config, data_dir=named))

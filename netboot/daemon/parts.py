@@ -7,32 +7,21 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
 
-from netboot.boot.choose import BootPolicy, choose
+from netboot.boot.choose import BootPolicy
 from netboot.boot.loaderfiles import LoaderFiles
 from netboot.boot.loops import LoopWatch
 from netboot.boot.progress import begins_boot
 from netboot.config import Config
 from netboot.config.paths import DataDir
+from netboot.daemon.exporting import make_exporter
 from netboot.daemon.learner import Learner
 from netboot.daemon.policies import served_networks
 from netboot.dhcp.ledger import Ledger
-from netboot.errors import NetbootError
-from netboot.exports.detect import make_backend
 from netboot.exports.exporter import Exporter
-from netboot.exports.iscsi_exporter import IscsiExporter
-from netboot.exports.iscsi_tgt import Tgt
-from netboot.exports.nfs_exporter import NfsExporter
-from netboot.images.derived import find_derived
-from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
 from netboot.model.event import Event
-from netboot.model.image import Version
 from netboot.model.mac import MacAddress
-from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
-from netboot.model.root import RootFiles, RootFormat
-from netboot.model.target import ImageTarget
 from netboot.personal.service import OwnData
 from netboot.personal.windows import BootWindows
 from netboot.store import (
@@ -77,46 +66,6 @@ class Parts:
     def boot_policy(self, config: Config, loaders: LoaderFiles) -> BootPolicy:
         return BootPolicy.of(config, clients=self.clients, versions=self.versions, loaders=loaders, secret=self.secret)
 
-    def make_exports_ready(self, policy: BootPolicy) -> None:
-        """Export what running clients may hang on, then what the next boots will want.
-
-        Blocks.  Done before clients are answered, so that none meets an export that is not there yet.  A version
-        that is damaged is told in the log, and to its clients when they ask for their script.
-        """
-        versions, unreadable = self.versions.readable()
-        for error in (*unreadable, *self.exporter.start(versions)):
-            log.error("a version cannot be exported: %s", error)
-        for image in self._assigned(policy):
-            try:
-                self.exporter.ensure(image)
-            except NetbootError as error:
-                log.error("%s cannot be exported: %s", image.version.label, error)
-
-    def _assigned(self, policy: BootPolicy) -> tuple[ImageTarget, ...]:
-        targets = [
-            choose(BootRequest(mac=mac, stage=Stage.LOADER, firmware=Firmware.UNKNOWN, arch=ANY_ARCH), policy)
-            for mac in (_NOBODY, *(each.mac for each in self.clients.list()))
-        ]
-        return tuple(each for each in targets if isinstance(each, ImageTarget) and not self.exporter.served(each))
-
-
-def _files_of(images: ImageStore, version: Version, format: RootFormat) -> RootFiles:
-    """The version's root in a format; the log tells when it has to be made, since clients wait for it."""
-    if not images.has_root(version):
-        log.info("%s is stored as its changes; its root is made now", version.label)
-    if format is not RootFormat.EXT4 and find_derived(version, format) is None:
-        log.info("%s is not there as %s; it is made now", version.label, format)
-    return root_files(images, version, format)
-
-
-def _exporter(config: Config, data: DataDir, images: ImageStore) -> Exporter:
-    networks, files_of = served_networks(config), partial(_files_of, images)
-    backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
-    return Exporter(
-        NfsExporter(backend, root=data.exports, networks=networks, files_of=files_of),
-        IscsiExporter(lambda: Tgt(data.run), root=data.exports, networks=networks, files_of=files_of),
-    )
-
 
 @contextmanager
 def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
@@ -130,7 +79,7 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         events = EventRepository(told)
         recorder = stack.enter_context(EventRecorder(events, begins_boot))
         images = ImageStore(data.images)
-        exporter = _exporter(config, data, images)
+        exporter = make_exporter(config, data, images)
         stack.callback(exporter.stop)
         clients = ClientDirectory(ClientRepository(engine))
         learner = Learner(

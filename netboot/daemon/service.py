@@ -19,6 +19,7 @@ from netboot.boot.script import Renderer
 from netboot.config import Config, load_config
 from netboot.config.paths import DataDir, templates_dir
 from netboot.daemon.attendance import Attendance
+from netboot.daemon.exporting import export_steps, make_exports_ready
 from netboot.daemon.parts import Parts, open_parts
 from netboot.daemon.pauses import search_all, spare_pauses
 from netboot.daemon.places import Survey, survey
@@ -57,6 +58,15 @@ def serve(config_file: Path, *, data_dir: Path | None = None) -> int:
         return asyncio.run(Service(config_file, config, parts, data).run(found))
 
 
+def plan(config_file: Path, *, data_dir: Path | None = None) -> tuple[str, ...]:
+    """What `serve` would change of exports and targets when it starts, a line a step; nothing is done.
+
+    Raises `NetbootError` as `serve` does.
+    """
+    config = load_config(config_file)
+    return export_steps(config, DataDir.find(data_dir, config.data_dir))
+
+
 class Wish(Enum):
     """What wakes the daemon."""
 
@@ -83,7 +93,10 @@ class Service:
     async def run(self, found: Survey) -> int:
         with ExitStack() as handlers:
             self._listen(handlers)
-            await asyncio.to_thread(self._parts.make_exports_ready, self._settings.boot)
+            parts = self._parts
+            await asyncio.to_thread(
+                make_exports_ready, parts.exporter, parts.versions, parts.clients, self._settings.boot
+            )
             await self._parts.ledger.load()
             try:
                 await self._sites.open(found.places)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network
 
 from netboot.errors import NetbootError
@@ -33,15 +33,22 @@ class Exporter:
         found = tuple(versions)
         return (*self._nfs.start(found), *self._iscsi.start(found))
 
+    def steps(self, versions: Iterable[Version], images: Iterable[ImageTarget]) -> Iterator[str]:
+        """What `start`, and `ensure` of these, would do, a line a step; nothing is done."""
+        found, wanted = tuple(versions), tuple(images)
+        yield from self._nfs.steps(found, ((each.version, each.form) for each in wanted if not _by_iscsi(each)))
+        disks = ((each.version, each.root_format, initiator_name(each.hostname)) for each in wanted if _by_iscsi(each))
+        yield from self._iscsi.steps(found, disks)
+
     def ensure(self, image: ImageTarget) -> RootPlace:
         """Make the root of a client reachable to it, if it is not; returns when it can be attached."""
-        if image.root is RootMode.ISCSI:
+        if _by_iscsi(image):
             return self._iscsi.ensure(image.version, image.root_format, initiator_name(image.hostname))
         return self._nfs.ensure(image.version, image.form)
 
     def served(self, image: ImageTarget) -> RootPlace | None:
         """Where the root of a client is that is reachable already.  Returns at once: every request asks."""
-        if image.root is RootMode.ISCSI:
+        if _by_iscsi(image):
             return self._iscsi.served(image.version, image.root_format, initiator_name(image.hostname))
         return self._nfs.served(image.version, image.form)
 
@@ -59,3 +66,7 @@ class Exporter:
         """Withdraw what is exported, as far as nobody runs from it."""
         self._iscsi.stop()
         self._nfs.stop()
+
+
+def _by_iscsi(image: ImageTarget) -> bool:
+    return image.root is RootMode.ISCSI

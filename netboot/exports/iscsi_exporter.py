@@ -7,16 +7,17 @@ of the targets is looked for when the first client wants one: a site without iSC
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from netboot.errors import NetbootError
+from netboot.errors import NetbootError, NotFound
 from netboot.exports.iscsi import IscsiBackend, place_of, version_target
-from netboot.exports.kept import forget_files, keep_files
-from netboot.exports.targets import Chap, Initiator, Target, make_plan
+from netboot.exports.kept import forget_files, keep_files, kept_files
+from netboot.exports.targets import Chap, Initiator, Target, describe, make_plan
+from netboot.images.rootfiles import is_at_hand, known_files
 from netboot.model.image import Version
 from netboot.model.root import RootFiles, RootFormat, RootPlace
 
@@ -55,6 +56,7 @@ class IscsiExporter:
         self._files_of = files_of
         self._chap_of = chap_of
         self._backend: IscsiBackend | None = None
+        self._is_prepared = False
         self._served: dict[tuple[str, RootFormat], _Served] = {}
         self._lock = threading.Lock()
 
@@ -66,11 +68,9 @@ class IscsiExporter:
         errors: list[NetbootError] = []
         with self._lock:
             served = {}
-            for version, format in ((version, format) for version in versions for format in RootFormat):
-                if not (folder := self._folder(version, format)).is_dir():
-                    continue
+            for version, format in self._before(versions):
                 try:
-                    served[version.label, format] = self._make(version, format, _admitted(folder))
+                    served[version.label, format] = self._make(version, format, self._admitted(version, format))
                 except NetbootError as error:
                     errors.append(error)
             if served or self._root.is_dir():
@@ -81,6 +81,25 @@ class IscsiExporter:
                 else:
                     forget_files(self._root, {each.folder for each in served.values()})
         return tuple(errors)
+
+    def steps(self, versions: Iterable[Version], wanted: Iterable[tuple[Version, RootFormat, str]]) -> Iterator[str]:
+        """What `start`, and `ensure` of what is `wanted`, would do, a line a step; nothing is done."""
+        admitted = {
+            (v.label, format): (v, format, {*self._admitted(v, format)}) for v, format in self._before(versions)
+        }
+        for version, format, initiator in wanted:
+            admitted.setdefault((version.label, format), (version, format, set()))[2].add(initiator)
+        if not admitted and not self._root.is_dir():
+            return
+        targets = []
+        for version, format, names in admitted.values():
+            try:
+                files = kept_files(known_files(version, format), self._folder(version, format))
+            except NotFound as error:
+                yield f"make {version.label} as {format}, and a target of it: {error.message}"
+            else:
+                targets.append(self._target(version, format, files, names))
+        yield from describe(make_plan(targets, self._server().observe()))
 
     def ensure(self, version: Version, format: RootFormat, initiator: str) -> RootPlace:
         """Make the version reachable to this initiator, if it is not; returns when it can log in."""
@@ -127,31 +146,57 @@ class IscsiExporter:
     def stop(self) -> None:
         """Take the targets away, as far as nobody is logged in.  Clients wait until a daemon comes back."""
         with self._lock:
-            if self._backend is not None:
+            if self._backend is not None and self._is_prepared:
                 self._backend.stop()
             self._served.clear()
 
     def _folder(self, version: Version, format: RootFormat) -> Path:
         return self._root / version.image / f"{version.number}.{format}"
 
-    def _started(self) -> IscsiBackend:
+    def _server(self) -> IscsiBackend:
+        """The server, which may not run yet."""
         if self._backend is None:
-            backend = self._make_backend()
-            backend.prepare()
-            self._backend = backend
+            self._backend = self._make_backend()
         return self._backend
+
+    def _started(self) -> IscsiBackend:
+        """The server, seen to be able to serve."""
+        backend = self._server()
+        if not self._is_prepared:
+            backend.prepare()
+            self._is_prepared = True
+        return backend
 
     def _make(self, version: Version, format: RootFormat, admitted: Iterable[str]) -> _Served:
         """Its files, kept, as a target; remembered with whom it admits, for the next daemon."""
         folder = self._folder(version, format)
         files = keep_files(self._files_of(version, format), folder)
-        backend = self._started()
-        target = version_target(version, format, files, first_lun=backend.first_lun, networks=self._networks)
-        if self._chap_of is not None:
-            names = sorted(set(admitted))
-            (folder / _INITIATORS).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-            target = replace(target, initiators=tuple(Initiator(name=name, chap=self._chap_of(name)) for name in names))
+        target = self._target(version, format, files, admitted)
+        if target.initiators:
+            names = "".join(f"{each.name}\n" for each in target.initiators)
+            (folder / _INITIATORS).write_text(names, encoding="utf-8")
         return _Served(target, RootPlace(place_of(target), root_hash=files.root_hash), folder)
+
+    def _target(self, version: Version, format: RootFormat, files: RootFiles, admitted: Iterable[str]) -> Target:
+        first_lun = self._server().first_lun
+        target = version_target(version, format, files, first_lun=first_lun, networks=self._networks)
+        if self._chap_of is None:
+            return target
+        initiators = (Initiator(name=name, chap=self._chap_of(name)) for name in sorted(set(admitted)))
+        return replace(target, initiators=tuple(initiators))
+
+    def _before(self, versions: Iterable[Version]) -> Iterator[tuple[Version, RootFormat]]:
+        """What was served before, as far as it is at hand."""
+        for version, format in ((version, format) for version in versions for format in RootFormat):
+            if self._folder(version, format).is_dir() and is_at_hand(version, format):
+                yield version, format
+
+    def _admitted(self, version: Version, format: RootFormat) -> frozenset[str]:
+        """The initiators that were admitted before."""
+        try:
+            return frozenset((self._folder(version, format) / _INITIATORS).read_text(encoding="utf-8").split())
+        except OSError:
+            return frozenset()
 
     def _carry_out(self, served: dict[tuple[str, RootFormat], _Served]) -> None:
         """Serve these from now on; as before when it fails."""
@@ -167,11 +212,3 @@ class IscsiExporter:
         backend = self._started()
         if plan := make_plan((each.target for each in served.values()), backend.observe()):
             backend.carry_out(plan)
-
-
-def _admitted(folder: Path) -> frozenset[str]:
-    """The initiators that were admitted before."""
-    try:
-        return frozenset((folder / _INITIATORS).read_text(encoding="utf-8").split())
-    except OSError:
-        return frozenset()

@@ -31,6 +31,11 @@ def keep_files(files: RootFiles, folder: Path) -> RootFiles:
         return files
 
 
+def kept_files(files: RootFiles, folder: Path) -> RootFiles:
+    """Where `keep_files` puts them, whether or not it did already."""
+    return replace(files, path=folder / files.path.name, tree=folder / files.tree.name if files.tree else None)
+
+
 def forget_files(root: Path, kept: Collection[Path]) -> None:
     """Remove the folders IMAGE/FORM below `root`, but for those `kept`."""
     for folder in root.glob("[!.]*/*"):

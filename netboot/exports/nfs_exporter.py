@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
@@ -20,7 +20,8 @@ from netboot.exports.backend import Backend
 from netboot.exports.kept import forget_files
 from netboot.exports.mounting import FILES, kept_at, mount_form, unmount_below
 from netboot.exports.places import nfs_place
-from netboot.exports.plan import Export, check_root, export_of, make_plan
+from netboot.exports.plan import Export, check_root, describe, export_of, make_plan
+from netboot.images.rootfiles import is_at_hand
 from netboot.model.image import Version
 from netboot.model.root import RootFiles, RootForm, RootFormat, RootMode, RootPlace
 from netboot.system.mounts import mounted, mounts, unmount
@@ -73,16 +74,22 @@ class NfsExporter:
         with self._lock:
             self._backend.prepare()
             served = {}
-            for version, form in ((version, form) for version in versions for form in FORMS):
-                if self._export(version, form).path.is_dir() and not _was_dropped(version):
-                    try:
-                        served[version.label, form] = self._mount(version, form)
-                    except NetbootError as error:
-                        errors.append(error)
+            for version, form in self._before(versions):
+                try:
+                    served[version.label, form] = self._mount(version, form)
+                except NetbootError as error:
+                    errors.append(error)
             if served:
                 self._carry_out(served)
             forget_files(self._root / FILES, {kept_at(each.export, root=self._root) for each in served.values()})
         return tuple(errors)
+
+    def steps(self, versions: Iterable[Version], wanted: Iterable[tuple[Version, RootForm]]) -> Iterator[str]:
+        """What `start`, and `ensure` of what is `wanted`, would do, a line a step; nothing is done."""
+        every = (self._export(version, form) for version, form in (*self._before(versions), *wanted))
+        exports = {export.path: export for export in every}
+        yield from (f"mount {each.label} at {each.path}" for each in exports.values() if mounted(each.path) is None)
+        yield from describe(make_plan(exports.values(), self._backend.observe()))
 
     def ensure(self, version: Version, form: RootForm) -> RootPlace:
         """Make a form of `version` reachable, if it is not; returns when a client can mount it.
@@ -137,6 +144,12 @@ class NfsExporter:
             if may_unmount:
                 unmount_below(self._root, mounts())
 
+    def _before(self, versions: Iterable[Version]) -> Iterator[tuple[Version, RootForm]]:
+        """What was exported before, as far as it is at hand."""
+        for version, form in ((version, form) for version in versions for form in FORMS):
+            if self._export(version, form).path.is_dir() and is_at_hand(version, form.format or RootFormat.EXT4):
+                yield version, form
+
     def _export(self, version: Version, form: RootForm) -> Export:
         return export_of(version, form, root=self._root, networks=self._networks)
 
@@ -168,11 +181,6 @@ class NfsExporter:
 
 def _exports(served: dict[tuple[str, RootForm], _Served]) -> tuple[Export, ...]:
     return tuple(each.export for each in served.values())
-
-
-def _was_dropped(version: Version) -> bool:
-    """Whether its root has to be made again first: nobody needed it when it was dropped, so nobody runs from it."""
-    return version.delta is not None and not version.root.path.exists()
 
 
 def _checked(networks: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -57,6 +57,12 @@ def make_plan(desired: Iterable[Export], observed: Iterable[Grant]) -> Plan:
     """The steps that turn what is `observed` into what is `desired`; planned again afterwards, it is empty."""
     wanted, there = set(grants(desired)), set(observed)
     return Plan(withdraw=tuple(sorted(there - wanted)), give=tuple(sorted(wanted - there)))
+
+
+def describe(plan: Plan) -> Iterator[str]:
+    """A line a step, for people."""
+    yield from (f"withdraw {grant.path} from {grant.network}" for grant in plan.withdraw)
+    yield from (f"export {grant.path} to {grant.network}" for grant in plan.give)
 
 
 def grants(exports: Iterable[Export]) -> tuple[Grant, ...]:

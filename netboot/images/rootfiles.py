@@ -29,6 +29,14 @@ def known_files(version: Version, format: RootFormat) -> RootFiles:
     return _files(root)
 
 
+def is_at_hand(version: Version, format: RootFormat) -> bool:
+    """Whether nothing has to be made first.  What was dropped nobody needed, so nobody runs from it."""
+    try:
+        return known_files(version, format).path.exists()
+    except NotFound:
+        return False
+
+
 def _files(root: Root) -> RootFiles:
     if root.verity is None:
         return RootFiles(path=root.path)

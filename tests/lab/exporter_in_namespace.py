@@ -182,6 +182,18 @@ def port_taken(folder: Path) -> Any:
     return seen
 
 
+def planned(folder: Path) -> Any:
+    """What would be done, before and after it is done; asking does nothing of it."""
+    version = make_version(folder, 1)
+    exporter = make_exporter(folder)
+    before = list(exporter.steps([version], [(version, TREE)]))
+    untouched = not (folder / "run/ganesha.conf").exists() and not (folder / "exports").exists()
+    exporter.ensure(version, TREE)
+    after = list(make_exporter(folder).steps([version], []))
+    exporter.stop()
+    return {"before": before, "untouched": untouched, "after": after}
+
+
 def undone(folder: Path) -> Any:
     """A second version that cannot be exported: the first is served on, and nothing is left of the second."""
     exporter = make_exporter(folder, patience_s=10.0)
@@ -254,6 +266,7 @@ SCENARIOS: Mapping[str, Callable[[Path], Any]] = {
     "taken-over": taken_over,
     "dies": dies,
     "port-taken": port_taken,
+    "planned": planned,
     "undone": undone,
     "other-networks": other_networks,
     "stored-as-changes": stored_as_changes,

@@ -74,6 +74,15 @@ def test_a_taken_port_is_told_and_not_forgotten(tmp_path: Path) -> None:
     assert seen["later"] == 0
 
 
+def test_what_would_be_done_is_told_and_not_done(tmp_path: Path) -> None:
+    path = f"{tmp_path}/exports/tiny/1"
+    assert observe(tmp_path, "planned") == {
+        "before": [f"mount tiny:1 at {path}", f"export {path} to 10.9.0.0/24"],
+        "untouched": True,
+        "after": [],
+    }
+
+
 def test_what_cannot_be_exported_is_undone_and_what_was_stays(tmp_path: Path) -> None:
     seen = observe(tmp_path, "undone")
     assert "did not reload" in seen.pop("failed")

@@ -141,6 +141,19 @@ def test_each_client_is_admitted_by_its_own_secret_and_remembered(store: ImageSt
     following.stop()
 
 
+def test_what_would_be_done_is_told_and_not_done(store: ImageStore, make: Make, tmp_path: Path) -> None:
+    version = publish_whole(store)
+    wanted = [(version, RootFormat.EXT4, ONE)]
+    steps = list(make(chap_of).steps([version], wanted))
+    assert steps[0] == f"add target {AUTHORITY}:debian.1.ext4 for {ONE} by secret"
+    assert "secret-of" not in "".join(steps)
+    assert not (tmp_path / "exports").exists()
+    exporter = make()
+    exporter.ensure(*wanted[0])
+    assert list(make().steps([version], wanted)) == []
+    exporter.stop()
+
+
 def test_what_cannot_be_served_is_told_and_leaves_the_rest_as_it_was(store: ImageStore, make: Make) -> None:
     one, two = publish_whole(store), publish_whole(store)
     exporter = make()
