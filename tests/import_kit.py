@@ -110,7 +110,7 @@ def make_filesystem(kind: str, tree: Path, file: Path) -> Path:
 
 _SCRIPTS = {
     "usr/sbin/mkinitramfs": '#!/bin/sh\n[ "$1" = -o ] && echo "initrd for $3" >"$2"\n',
-    "usr/bin/lsinitramfs": "#!/bin/sh\ncat <<'END'\n" + "\n".join(initramfs.REQUIRED_IN_INITRD) + "\nEND\n",
+    "usr/bin/lsinitramfs": "#!/bin/sh\ncat <<'END'\n" + "\n".join(initramfs.INITRAMFS_TOOLS.required) + "\nEND\n",
     "usr/bin/systemctl": '#!/bin/sh\necho "$@" >>/etc/enabled\n',
 }
 

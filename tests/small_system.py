@@ -32,7 +32,8 @@ def small_tree(folder: Path) -> Path:
     (folder / "etc/os-release").write_text('ID=small\nPRETTY_NAME="A small system"\n')
     (folder / "boot/vmlinuz-1.0").write_bytes(b"kernel")
     (folder / "boot/initrd.img-1.0").write_bytes(b"initrd")
-    names = " ".join(initramfs.REQUIRED_IN_INITRD)
+    names = " ".join(initramfs.INITRAMFS_TOOLS.required)
+    _write_program(folder / "usr/sbin/mkinitramfs", "#!/bin/sh\n")
     _write_program(folder / "bin/lsinitramfs", f'#!/bin/sh\nfor name in {names}; do echo "$name"; done\n')
     return folder
 

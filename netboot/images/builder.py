@@ -159,7 +159,7 @@ def mmdebstrap_argv(
     # In a hook, "$1" is the tree.
     hooks = [f'chroot "$1" systemctl --quiet {verb} {shlex.join(names)}' for verb, names in units if names]
     hooks += [f'{shlex.quote(str(script))} "$1"' for script in recipe.scripts]
-    packages = sorted({*recipe.packages, *initramfs.PACKAGES})
+    packages = sorted({*recipe.packages, *initramfs.GENERATORS[recipe.initramfs].packages})
     pins = [f"upload {shlex.quote(str(preferences))} /etc/apt/preferences.d/00-netboot-lock"] if preferences else []
     # fmt: off
     return [
@@ -186,7 +186,7 @@ def _make_tree(
     overlay.mkdir()
     for folder in recipe.files:
         shutil.copytree(folder, overlay, symlinks=True, dirs_exist_ok=True)
-    initramfs.install(overlay)
+    initramfs.install(overlay, initramfs.files(initramfs.GENERATORS[recipe.initramfs]))
     for walked, _, _ in os.walk(overlay):
         Path(walked).chmod(0o755)  # whatever our umask: these become the image's own folders
     if lock:

@@ -29,7 +29,7 @@ from netboot.images.sizing import fitting_size, measure_tree
 from netboot.images.staging import Staging
 from netboot.images.store import ImageStore
 from netboot.model.image import Version
-from netboot.system.beneath import names_beneath, read_beneath
+from netboot.system.beneath import exists_beneath, names_beneath, read_beneath
 from netboot.system.commands import run
 from netboot.system.sandbox import run_in
 from netboot.system.tree import Tree
@@ -153,8 +153,11 @@ def check_initrd(tree: Path, version: str) -> None:
     initrd = f"boot/initrd.img-{version}"
     if initrd.removeprefix("boot/") not in names_beneath(tree, "boot"):
         raise NetbootError(f"no initrd was made for kernel {version}", hint="see the output of update-initramfs in it")
-    names = run_in(tree, ["lsinitramfs", f"/{initrd}"], timeout_s=120).stdout
-    if lacking := [name for name in initramfs.REQUIRED_IN_INITRD if name not in names]:
+    generator = initramfs.find_generator(lambda name: exists_beneath(tree, name))
+    if generator is None:
+        raise NetbootError("the image has no program that makes an initrd", hint="it was removed; install it again")
+    names = run_in(tree, generator.list(f"/{initrd}"), timeout_s=120).stdout
+    if lacking := generator.lacking(names):
         raise NetbootError(f"the initrd lacks {', '.join(lacking)}", hint="is the generic kernel package installed?")
 
 

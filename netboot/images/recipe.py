@@ -45,6 +45,7 @@ class Recipe:
     disable: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
     kernel_args: tuple[str, ...] = ()
+    initramfs: str = "initramfs-tools"
     snapshot: str = ""
     date: str = ""
     prepare: Table = Table()

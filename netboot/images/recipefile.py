@@ -15,6 +15,7 @@ from typing import Any
 from netboot.errors import InvalidInput
 from netboot.images.lint import Allowance
 from netboot.images.prepare import Table, parse_table
+from netboot.initramfs import GENERATORS
 from netboot.model.sizes import parse_size
 
 _STAMP = "%Y%m%dT%H%M%SZ"
@@ -116,6 +117,12 @@ def _size(key: str, value: Any) -> int:
         raise InvalidInput(f"{key} is {value!r}", hint=error.hint) from error
 
 
+def _initramfs(key: str, value: Any) -> str:
+    if _text(key, value) not in GENERATORS:
+        raise InvalidInput(f"{key} is {value!r}", hint=f"it is one of {', '.join(GENERATORS)}")
+    return str(value)
+
+
 # The settings, in the order in which the documentation has them.
 READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "base": _word,
@@ -129,6 +136,7 @@ READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "disable": _words,
     "mask": _words,
     "kernel_args": _kernel_args,
+    "initramfs": _initramfs,
     "snapshot": parse_stamp,
     "date": parse_stamp,
     "prepare": _prepare,

@@ -46,8 +46,10 @@ def test_suite_tree_and_sources_come_last() -> None:
 
 
 def test_what_the_client_side_needs_is_installed_whatever_the_recipe_says() -> None:
-    (include,) = [word for word in argv(packages=("linux-image-amd64",)) if word.startswith("--include=")]
-    assert set(include.removeprefix("--include=").split(",")) == {"linux-image-amd64", *initramfs.PACKAGES}
+    for generator in initramfs.GENERATORS.values():
+        words = argv(packages=("linux-image-amd64",), initramfs=generator.name)
+        (include,) = [word for word in words if word.startswith("--include=")]
+        assert set(include.removeprefix("--include=").split(",")) == {"linux-image-amd64", *generator.packages}
 
 
 def test_units_are_adjusted_and_scripts_run_in_the_tree(tmp_path: Path) -> None:
@@ -221,13 +223,27 @@ def test_a_tree_that_is_too_large_says_which_setting_to_change(tmp_path: Path) -
 
 
 def test_every_file_of_the_client_side_has_its_place_and_programs_can_run(tmp_path: Path) -> None:
-    initramfs.install(tmp_path)
+    for generator in initramfs.GENERATORS.values():
+        initramfs.install(tmp_path, initramfs.files(generator))
     installed = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert installed == set(initramfs.PLACES.values())
     runnable = {place for source, place in initramfs.PLACES.items() if source in initramfs.PROGRAMS}
     assert {name for name in installed if os.access(tmp_path / name, os.X_OK)} >= runnable
     for name in runnable:
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o755
+
+
+def test_an_image_has_the_frame_of_its_own_generator_alone() -> None:
+    placed = {each.place for each in initramfs.files(initramfs.DRACUT)}
+    assert "usr/share/netboot/core.sh" in placed
+    assert not [place for place in placed if "initramfs-tools" in place]
+
+
+def test_an_initrd_of_an_older_client_side_need_not_have_what_newer_ones_need() -> None:
+    names = "\n".join(initramfs.INITRAMFS_TOOLS.required)
+    assert initramfs.INITRAMFS_TOOLS.lacking(names) == ()
+    assert "sbin/iscsistart" in initramfs.INITRAMFS_TOOLS.lacking(f"{names}\nnetboot/root.sh")
+    assert initramfs.INITRAMFS_TOOLS.lacking("") == initramfs.INITRAMFS_TOOLS.required
 
 
 def test_no_file_of_the_client_side_is_forgotten() -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from netboot import initramfs
 from netboot.errors import InvalidInput
 from netboot.images.importer.detect import Compression, Format, compression_of, detect
 from netboot.images.importer.elf import arch_of
@@ -264,16 +263,17 @@ def test_the_newest_kernel_is_taken_unless_another_is_named() -> None:
 def test_generators_are_found_and_others_named() -> None:
     there = {"usr/sbin/mkinitramfs", "usr/bin/dracut"}
     generator = choose_generator(there.__contains__, uses_apt=True)
-    assert generator.argv("6.1", "/boot/initrd.img-6.1") == ("mkinitramfs", "-o", "/boot/initrd.img-6.1", "6.1")
-    with pytest.raises(InvalidInput, match="dracut, and only initramfs-tools"):
-        choose_generator({"usr/bin/dracut"}.__contains__, uses_apt=False)
+    assert generator.make("6.1", "/boot/initrd.img-6.1") == ("mkinitramfs", "-o", "/boot/initrd.img-6.1", "6.1")
+    assert choose_generator({"usr/bin/dracut"}.__contains__, uses_apt=False).name == "dracut"
+    with pytest.raises(InvalidInput, match="mkinitcpio, and only initramfs-tools or dracut"):
+        choose_generator({"usr/bin/mkinitcpio"}.__contains__, uses_apt=False)
     with pytest.raises(InvalidInput, match="no program") as caught:
         choose_generator(set[str]().__contains__, uses_apt=True)
     assert "--packages" in (caught.value.hint or "")
-    check_packages(generator, {*initramfs.PACKAGES, "more"})
+    check_packages(generator, {*generator.packages, "more"})
     check_packages(generator, ())
     with pytest.raises(InvalidInput, match="lacks nfs-common") as caught:
-        check_packages(generator, set(initramfs.PACKAGES) - {"nfs-common"})
+        check_packages(generator, set(generator.packages) - {"nfs-common"})
     assert caught.value.hint == "install them with --packages nfs-common"
 
 

@@ -1,72 +1,19 @@
-"""The client's shell core under the shells it meets: dash and busybox's ash.
-
-Functions that change the machine run against programs of the same names, put first in PATH, that write down how
-they were called; mounting itself is shown by the boot tests.
-"""
+"""The client's shell core under the shells it meets: dash and busybox's ash."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 
 from netboot import initramfs
+from tests.initramfs_kit import CORE, FOLDER, Sh, calls, program, sh
 
-FOLDER = Path(initramfs.__file__).parent
-CORE = FOLDER / "core.sh"
-# By their paths: a test may put a stand-in named busybox first in PATH.
-SHELLS = {"dash": [shutil.which("dash") or "dash"], "busybox": [shutil.which("busybox") or "busybox", "sh"]}
-
-LINE = (
-    "BOOT_IMAGE=/vmlinuz boot=netboot BOOTIF=01-52-54-00-AB-cd-01 ip=dhcp "
-    "netboot.root=nfs:10.9.0.1:/srv/exports/debian/1 netboot.upper=25% "
-    "systemd.hostname=lab-01 systemd.machine_id=0123456789abcdef0123456789abcdef console=ttyS0\n"
-)
-
-Sh = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(params=SHELLS)
-def sh(request: pytest.FixtureRequest, tmp_path: Path) -> Sh:
-    """Run a script with the core sourced; its folder has `cmdline`, `run/`, `sys/` and `bin/` first in PATH."""
-    for name in ("run", "sys", "bin"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "cmdline").write_text(LINE)
-
-    def run(script: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*SHELLS[request.param], "-c", f"set -u; . {CORE}; {script}"],
-            env={
-                "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
-                "NB_CMDLINE": str(tmp_path / "cmdline"),
-                "NB_RUN": str(tmp_path / "run"),
-                "NB_SYS": str(tmp_path / "sys"),
-                **env,
-            },
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-
-    return run
-
-
-def program(folder: Path, name: str, body: str) -> None:
-    """A stand-in for a program, which notes its call in `calls`."""
-    file = folder / "bin" / name
-    file.write_text(f'#!/bin/sh\necho "{name} $*" >>{folder}/calls\n{body}\n')
-    file.chmod(0o755)
-
-
-def calls(folder: Path) -> list[str]:
-    file = folder / "calls"
-    return file.read_text().splitlines() if file.exists() else []
+__all__ = ["sh"]
 
 
 def nic(folder: Path, name: str, address: str, *, device: bool = True) -> None:
@@ -151,18 +98,25 @@ def test_without_an_address_for_reports_nothing_is_sent_and_nothing_fails(sh: Sh
 # -- the root
 
 
-@pytest.mark.parametrize("root", ["", "nfs:", "nfs:10.9.0.1", "nfs:10.9.0.1:relative", "iscsi:10.9.0.1:/x"])
-def test_a_root_that_is_no_nfs_path_is_told(sh: Sh, tmp_path: Path, root: str) -> None:
+@pytest.mark.parametrize(
+    "root", ["", "nfs:", "nfs:10.9.0.1", "nfs:10.9.0.1:relative", "nfs-file:10.9.0.1:/x/", "iscsi:10.9.0.1:/x", "nbd:x"]
+)
+def test_a_root_that_is_none_of_the_modes_is_told(sh: Sh, tmp_path: Path, root: str) -> None:
     (tmp_path / "cmdline").write_text(f"netboot.root={root}\n")
     assert sh("nb_mount_lower").returncode == 1
-    assert "is not nfs:SERVER:/PATH" in (tmp_path / "run/mount.log").read_text()
+    assert (
+        "is neither nfs:SERVER:/PATH nor nfs-file:SERVER:/PATH/FILE nor iscsi:SERVER::PORT:LUN:IQN"
+        in (tmp_path / "run/mount.log").read_text()
+    )
 
 
 def test_the_root_is_mounted_read_only(sh: Sh, tmp_path: Path) -> None:
     program(tmp_path, "mount.nfs", "exit 0")
     assert sh("nb_mount_lower").returncode == 0
     (call,) = calls(tmp_path)
-    assert call.startswith(f"mount.nfs 10.9.0.1:/srv/exports/debian/1 {tmp_path}/run/lower -n -o ro,hard,")
+    assert call.startswith(
+        f"mount.nfs 10.9.0.1:/srv/exports/debian/1 {tmp_path}/run/lower -n -o hard,nolock,retry=0,ro,"
+    )
 
 
 def test_a_server_that_does_not_answer_ends_the_try_in_time(sh: Sh, tmp_path: Path) -> None:
@@ -187,7 +141,7 @@ nb_shell() { echo shell >>"$NB_RUN/reports"; }
 
 def test_failed_tries_are_reported_and_the_last_one_with_its_log(sh: Sh, tmp_path: Path) -> None:
     failing_client(tmp_path)
-    sh(REPORTS + "nb_round || nb_give_up 1", HEARD="0", NB_WAITS="1 2")
+    sh(REPORTS + "nb_what=mount; nb_round nb_mount_lower || nb_give_up 1", HEARD="0", NB_WAITS="1 2")
     assert (tmp_path / "run/reports").read_text() == (
         "root-retried attempt 1 message mount.nfs: Connection refused\n"
         "root-retried attempt 2 message mount.nfs: Connection refused\n"
@@ -211,7 +165,7 @@ def test_a_client_without_root_waits_or_starts_afresh_and_opens_a_shell_only_if_
 ) -> None:
     failing_client(tmp_path)
     (tmp_path / "cmdline").write_text(f"netboot.root=nfs:10.9.0.1:/x {words}\n")
-    sh(f"{REPORTS} nb_attempt=5; nb_error=x; nb_give_up {round_number}", HEARD=heard)
+    sh(f"{REPORTS} nb_attempt=5; nb_error=x; nb_what=y; nb_give_up {round_number}", HEARD=heard)
     done = {*calls(tmp_path), *(tmp_path / "run/reports").read_text().splitlines()}
     assert {"sleep 30", "reboot -f", "shell"} & done == {expected}
 
@@ -230,7 +184,8 @@ def test_the_way_is_taken_again_until_the_root_stands(sh: Sh, tmp_path: Path) ->
     failing_client(tmp_path)
     program(tmp_path, "mount.nfs", f"[ $(grep -c ^mount.nfs {tmp_path}/calls) -ge 4 ] || {{ echo away; exit 32; }}")
     program(tmp_path, "mount", "exit 0")
-    assert sh(REPORTS + "nb_attach_root /root", HEARD="0", NB_WAITS="1").returncode == 0
+    script = "nb_personalise() { :; }; nb_attach_root /root lease"
+    assert sh(REPORTS + script, HEARD="0", NB_WAITS="1").returncode == 0
     kinds = [line.split()[0] for line in (tmp_path / "run/reports").read_text().splitlines()]
     assert kinds == ["root-retried", "root-failed", "root-retried", "root-mounted"]
 
@@ -308,17 +263,29 @@ def test_autologin_needs_the_admins_word(tmp_path: Path) -> None:
         assert place.is_symlink() is expected
 
 
-SCRIPTS = [source for source in initramfs.PLACES if source.endswith(".sh") or "scripts/" in source]
+FRAMES = {source for source in initramfs.PLACES if source.endswith(".sh") or "scripts/" in source} - {*initramfs.CORE}
 
 
-@pytest.mark.parametrize("name", sorted({*SCRIPTS, *initramfs.PROGRAMS}))
+def test_shellcheck_finds_nothing_in_the_core_as_a_whole(tmp_path: Path) -> None:
+    whole = tmp_path / "core.sh"
+    whole.write_text("".join((FOLDER / part).read_text() for part in initramfs.CORE))
+    assert shellcheck(whole) == ""
+
+
+@pytest.mark.parametrize("name", sorted({*FRAMES, *initramfs.PROGRAMS}))
 def test_shellcheck_finds_nothing(name: str) -> None:
+    assert shellcheck(FOLDER / name) == ""
+
+
+def shellcheck(file: Path) -> str:
     assert shutil.which("shellcheck"), "apt-get install shellcheck"
+    # dracut sources its modules with bash.
+    shell = "bash" if "bash" in file.read_text().partition("\n")[0] else "sh"
     done = subprocess.run(
         # 1091: what is sourced lies in the image, not here.
-        ["shellcheck", "--shell=sh", "--exclude=SC1091", FOLDER / name],
+        ["shellcheck", f"--shell={shell}", "--exclude=SC1091", file],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout == ""
+    return done.stdout

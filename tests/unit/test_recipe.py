@@ -60,8 +60,8 @@ def test_an_error_names_the_file(tmp_path: Path) -> None:
 
 def test_a_missing_recipe_is_told_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as caught:
-        load_recipe(recipes_dir(), "debian-minimul")
-    assert caught.value.hint == "there is debian-minimal"
+        load_recipe(recipes_dir(), "compute-nude")
+    assert caught.value.hint == "there is compute-node"
 
 
 # -- a recipe on another's shoulders

@@ -70,10 +70,11 @@ def import_(
     """Make the next version of an image from a system that was installed elsewhere.
 
     SOURCE is a folder, a tar (plain, gz, xz, zst, bz2), a raw or qcow2 disk, of which the partition with the system is
-    found, or an OCI image, as a layout's folder or archive. It must hold a kernel and initramfs-tools, or --packages
-    must bring them, as with container images. The client side is installed into it, its initrd is made anew by its own
-    tools. It is prepared as a built image is, and refused if it holds secrets that --allow does not allow. The source
-    is never written, may be anybody's, and unpacks to at most SIZE (64G unless given). Takes root, and a few minutes.
+    found, or an OCI image, as a layout's folder or archive. It must hold a kernel and initramfs-tools or dracut, or
+    --packages must bring them, as with container images. The client side is installed into it, its initrd is made anew
+    by its own tools. It is prepared as a built image is, and refused if it holds secrets that --allow does not allow.
+    The source is never written, may be anybody's, and unpacks to at most SIZE (64G unless given). Takes root, and a few
+    minutes.
 
     \b
     Examples:

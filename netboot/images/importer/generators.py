@@ -1,40 +1,17 @@
 """Programs of an image that make its initrd.  One that is to boot from the network has our client side in it.
 
-A new kind is a row here and a frame for it in `netboot.initramfs`.
+A new kind needs a frame in `netboot.initramfs`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 
-from netboot import initramfs
 from netboot.errors import InvalidInput
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generator:
-    """`packages` is what our client side needs beside it; `argv` makes the initrd of a kernel at a path."""
-
-    name: str
-    program: str
-    packages: tuple[str, ...]
-    argv: Callable[[str, str], tuple[str, ...]]
-
-
-GENERATORS: tuple[Generator, ...] = (
-    Generator(
-        name="initramfs-tools",
-        program="usr/sbin/mkinitramfs",
-        packages=initramfs.PACKAGES,
-        argv=lambda kernel, initrd: ("mkinitramfs", "-o", initrd, kernel),
-    ),
-)
+from netboot.initramfs import GENERATORS, INITRAMFS_TOOLS, Generator, find_generator
 
 # Those that are known and have no frame of ours yet: program, name.
 _OTHERS: Mapping[str, str] = {
-    "usr/bin/dracut": "dracut",
-    "usr/sbin/dracut": "dracut",
     "usr/bin/mkinitcpio": "mkinitcpio",
     "usr/sbin/mkinitfs": "mkinitfs",
     "sbin/mkinitfs": "mkinitfs",
@@ -44,14 +21,14 @@ _OTHERS: Mapping[str, str] = {
 
 def choose_generator(has: Callable[[str], bool], *, uses_apt: bool) -> Generator:
     """The generator of a tree that `has` files; `InvalidInput` names what is there instead and what to do."""
-    for generator in GENERATORS:
-        if has(generator.program):
-            return generator
-    ours = " or ".join(generator.name for generator in GENERATORS)
-    install = f"install it with --packages {','.join(initramfs.PACKAGES)}" if uses_apt else f"install {ours} in it"
+    if generator := find_generator(has):
+        return generator
+    ours = " or ".join(GENERATORS)
+    packages = ",".join(INITRAMFS_TOOLS.packages)
+    install = f"install one with --packages {packages}" if uses_apt else f"install {ours} in it"
     other = next((name for program, name in _OTHERS.items() if has(program)), None)
     if other:
-        raise InvalidInput(f"the image makes its initrd with {other}, and only {ours} is supported", hint=install)
+        raise InvalidInput(f"the image makes its initrd with {other}, and only {ours} are supported", hint=install)
     raise InvalidInput(f"the image has no program that makes an initrd ({ours})", hint=install)
 
 

@@ -53,7 +53,11 @@ def install_packages(tree: Path, options: ImportOptions, clock: Clock) -> None:
     if not exists_beneath(tree, _APT):
         raise InvalidInput("packages cannot be installed: the image has no apt", hint="install them in the source")
     clock.begin("installing packages")
-    names = sorted({*options.packages, *initramfs.PACKAGES})
+    # An image that has dracut keeps it: the two cannot be installed together.
+    generator = initramfs.find_generator(lambda name: exists_beneath(tree, name)) or initramfs.INITRAMFS_TOOLS
+    if initramfs.DRACUT.name in options.packages:
+        generator = initramfs.DRACUT
+    names = sorted({*options.packages, *generator.packages})
     quiet = ("-q", "-y", "-o", "APT::Install-Recommends=false", "-o", "Dpkg::Options::=--force-unsafe-io")
     hint = "does the image know a package archive that can be reached from here, and these packages?"
     # The kernel's package would make an initrd, which is made later on.
@@ -75,16 +79,16 @@ def make_bootable(tree: Path, options: ImportOptions, arch: str, clock: Clock) -
         )
     generator = choose_generator(lambda name: exists_beneath(tree, name), uses_apt=apt)
     check_packages(generator, installed_packages(tree).keys())
-    call_in(tree, _furnishing(kernel))
+    call_in(tree, _furnishing(kernel, generator))
     run_in(tree, ["systemctl", "--quiet", "enable", *initramfs.UNITS])
     initrd = f"/boot/initrd.img-{kernel.version}"
-    for _ in stream_in(tree, generator.argv(kernel.version, initrd), hint=f"{generator.name} of the image failed"):
+    for _ in stream_in(tree, generator.make(kernel.version, initrd), hint=f"{generator.name} of the image failed"):
         clock.tick()
     return kernel.version
 
 
-def _furnishing(kernel: KernelFile) -> Callable[[Path], None]:
-    contents = initramfs.files()
+def _furnishing(kernel: KernelFile, generator: initramfs.Generator) -> Callable[[Path], None]:
+    contents = initramfs.files(generator)
 
     def furnish(root: Path) -> None:
         initramfs.install(root, contents)

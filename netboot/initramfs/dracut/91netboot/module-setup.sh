@@ -1,0 +1,37 @@
+#!/bin/bash
+# Puts netboot's client side into a dracut initramfs: the core, the programs that it calls, and drivers.
+
+# Only when asked for: by netboot.conf.
+check() {
+	return 255
+}
+
+depends() {
+	echo base udev-rules kernel-network-modules
+}
+
+installkernel() {
+	# What the core needs, the ciphers and digests that the kernel asks for by name, local disks and keyboards.
+	instmods af_packet nfs nfsv3 nfsv4 overlay loop ext4 erofs squashfs iscsi_tcp sd_mod \
+		dm_mod dm_verity dm_crypt zram \
+		sha256_generic sha256-ssse3 crc32c_generic crc32c-intel xts ecb aesni-intel lzo-rle \
+		ahci nvme virtio_blk virtio_scsi uas mmc_block sdhci_pci virtio_pci \
+		hid-generic usbhid i8042 atkbd =drivers/usb/host
+}
+
+install() {
+	inst_multiple busybox mount.nfs iscsistart iscsid dmsetup mke2fs chroot setsid modprobe mount umount \
+		awk od tr sed grep find readlink chown chmod head tail cut sync hostname dmesg sleep
+	# libtirpc, with which mount.nfs asks for NFS 3, reads its transports from here.
+	inst_simple /etc/netconfig
+	# shellcheck disable=SC2154 # dracut sets these
+	for part in "${dracutsysrootdir-}"/usr/share/netboot/*.sh; do
+		inst_simple "$part" "/netboot/${part##*/}"
+	done
+	inst_simple /usr/share/netboot/boot.network /netboot/boot.network
+	inst_simple /usr/share/netboot/iscsi.conf /netboot/iscsi.conf
+	# shellcheck disable=SC2154
+	inst_simple "$moddir/udhcpc" /netboot/udhcpc
+	inst_hook cmdline 30 "$moddir/cmdline.sh"
+	inst_hook mount 99 "$moddir/mount.sh"
+}
