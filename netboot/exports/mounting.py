@@ -17,11 +17,12 @@ from netboot.exports.plan import Export
 from netboot.model.image import Version
 from netboot.model.root import RootFiles, RootForm
 from netboot.system.loop import attached, find_loop
-from netboot.system.mounts import Mount, mount_files, mount_read_only, mounted, unmount
+from netboot.system.mounts import Mount, mount_folder_alone, mount_read_only, mounted, unmount
 
 # Below the folder of exports: the files of each export that has files, as `kept` has it.  No image is called so.
 FILES = ".files"
-_EMPTY = ".empty"
+# In a folder of its own, since it is that folder which is shown.
+_SHOWN = "files"
 
 
 def mount_form(export: Export, version: Version, form: RootForm, files: RootFiles, *, root: Path) -> None:
@@ -39,10 +40,10 @@ def mount_form(export: Export, version: Version, form: RootForm, files: RootFile
             with attached(files.path) as device:
                 mount_read_only(device, export.path, fstype=version.filesystem)
         else:
-            kept = keep_files(files, kept_at(export, root=root))
-            empty = root / FILES / _EMPTY
-            empty.mkdir(exist_ok=True)
-            mount_files((kept.path.parent, empty), export.path, name=export.fsid)
+            kept = keep_files(files, kept_at(export, root=root) / _SHOWN)
+            scratch = root / FILES
+            scratch.mkdir(exist_ok=True)
+            mount_folder_alone(kept.path.parent, export.path, scratch=scratch, name=export.fsid)
     except NotPermitted:
         raise
     except NetbootError as error:

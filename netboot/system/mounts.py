@@ -88,13 +88,22 @@ def mount_writable(source: Path, target: Path, *, fstype: str, options: str = ""
     _mount(str(source), target, fstype, _MS_NODEV, options)
 
 
-def mount_files(folders: Sequence[Path], target: Path, *, name: str) -> None:
-    """Show what lies in `folders`, two at least, on a read-only file system of its own, which an NFS server can export.
+def mount_folder_alone(folder: Path, target: Path, *, scratch: Path, name: str) -> None:
+    """Show `folder` at `target` on a read-only file system of its own, which an NFS server can export.
 
+    It is an overlay of the folder above and an empty one, both found or made in `scratch`; of it `target` shows the
+    folder alone.  Not its root: that has no handle by which it could be opened again (overlayfs.rst, "NFS export").
     `name` is its source in the table of mounts.  Colons and commas cannot stand in the paths.
     """
-    options = f"lowerdir={':'.join(map(str, folders))},nfs_export=on,index=on,redirect_dir=nofollow,xino=off"
-    _mount(name, target, "overlay", _MS_RDONLY | _MS_NOSUID | _MS_NODEV, options)
+    empty, whole = scratch / ".empty", scratch / ".whole"
+    for each in (empty, whole):
+        each.mkdir(exist_ok=True)
+    options = f"lowerdir={folder.parent}:{empty},nfs_export=on,redirect_dir=nofollow,xino=off"
+    _mount(name, whole, "overlay", _MS_RDONLY | _MS_NOSUID | _MS_NODEV, options)
+    try:
+        _mount(str(whole / folder.name), target, None, _MS_BIND)
+    finally:
+        unmount(whole)
 
 
 def bind_read_only(source: Path, target: Path) -> None:

@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from netboot.errors import NetbootError
+from netboot.exports import nfs_ganesha
 from netboot.exports.nfs_exporter import NfsExporter
 from netboot.exports.nfs_ganesha import PORT, Ganesha
 from netboot.images.measure import hash_file
+from netboot.images.removal import remove_versions
 from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
 from netboot.model.image import Artefact, Digest, Root, Version
@@ -33,8 +35,10 @@ from netboot.system.mounts import mounted
 from tests.images_kit import publish_delta, publish_whole
 
 NETWORKS = (IPv4Network("10.9.0.0/24"),)
+HERE = (IPv4Network("127.0.0.0/8"),)
 NFS_PROGRAM = 100003
 TREE = RootForm(RootMode.NFS)
+FILE = RootForm(RootMode.NFS_FILE, RootFormat.EXT4)
 
 
 def make_version(folder: Path, number: int) -> Version:
@@ -182,6 +186,45 @@ def port_taken(folder: Path) -> Any:
     return seen
 
 
+def as_a_file(folder: Path) -> Any:
+    """The file of a published version, fetched by a client that is not ours, also once the version is removed."""
+    # libnfs speaks 4.0 alone, which no client of ours needs.
+    nfs_ganesha._HEAD = nfs_ganesha._HEAD.replace("Minor_Versions = 1, 2", "Minor_Versions = 0, 1, 2")
+    store = ImageStore(folder / "images")
+    version, newer = (publish_whole(store, "tiny", make_version(folder, number).root.path) for number in (1, 2))
+    (folder / "run").mkdir(exist_ok=True)
+    exporter = NfsExporter(
+        Ganesha(folder / "run"), root=folder / "exports", networks=HERE, files_of=partial(root_files, store)
+    )
+    place = exporter.ensure(version, FILE)
+    wanted = version.root.path.read_bytes()
+    (folder / "secret").write_text("of nobody's business")
+    listing = nfs("nfs-ls", str(Path(place.place).parent)).decode()
+    seen: dict[str, Any] = {
+        "place": place.place,
+        "tree": place.tree,
+        "has_root_hash": version.root.verity is not None and place.root_hash == version.root.verity.root_hash,
+        "listed": sorted(line.split()[-1] for line in listing.splitlines()),
+        "same_bytes": nfs("nfs-cat", place.place) == wanted,
+        "outside": nfs("nfs-cat", str(folder / "secret")).decode(),
+    }
+    remove_versions(store, "tiny", [version], check=lambda: None)
+    seen["same_bytes_when_removed"] = nfs("nfs-cat", place.place) == wanted
+    exporter.stop()
+    following = NfsExporter(
+        Ganesha(folder / "run"), root=folder / "exports", networks=HERE, files_of=partial(root_files, store)
+    )
+    errors = following.start([newer])
+    seen |= {"errors": len(errors), "kept": [str(each) for each in (folder / "exports").rglob("root.ext4")]}
+    following.stop()
+    return seen
+
+
+def nfs(program: str, path: str) -> bytes:
+    """What a program of libnfs says of a path on our server."""
+    return subprocess.run([program, f"nfs://127.0.0.1{path}?version=4"], capture_output=True, timeout=60).stdout
+
+
 def planned(folder: Path) -> Any:
     """What would be done, before and after it is done; asking does nothing of it."""
     version = make_version(folder, 1)
@@ -266,6 +309,7 @@ SCENARIOS: Mapping[str, Callable[[Path], Any]] = {
     "taken-over": taken_over,
     "dies": dies,
     "port-taken": port_taken,
+    "as-a-file": as_a_file,
     "planned": planned,
     "undone": undone,
     "other-networks": other_networks,

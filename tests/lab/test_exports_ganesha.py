@@ -74,6 +74,22 @@ def test_a_taken_port_is_told_and_not_forgotten(tmp_path: Path) -> None:
     assert seen["later"] == 0
 
 
+def test_a_version_is_served_as_a_file_also_after_it_was_removed(tmp_path: Path) -> None:
+    folder = f"{tmp_path}/exports/tiny/1.ext4"
+    assert observe(tmp_path, "as-a-file") == {
+        "place": f"{folder}/root.ext4",
+        "tree": "root.verity",
+        "has_root_hash": True,
+        "listed": ["root.ext4", "root.verity"],
+        "same_bytes": True,
+        "outside": "",
+        "same_bytes_when_removed": True,
+        "errors": 0,
+        # The next daemon lets go of what no version needs.
+        "kept": [],
+    }
+
+
 def test_what_would_be_done_is_told_and_not_done(tmp_path: Path) -> None:
     path = f"{tmp_path}/exports/tiny/1"
     assert observe(tmp_path, "planned") == {
