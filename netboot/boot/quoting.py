@@ -96,17 +96,17 @@ def _grub_word(value: str) -> str:
     return word if _GRUB_BARE.fullmatch(word) else f"'{word}'"
 
 
-def _plain(value: str) -> str:
-    """One line of plain words."""
+def plain(value: str) -> str:
+    """One line of plain words: what is left of a text in every language."""
     return _NOT_PLAIN.sub("?", " ".join(value.split())) or "-"
 
 
 def _grub_text(value: str) -> str:
-    return f"'{_plain(value)}'"
+    return f"'{plain(value)}'"
 
 
-IPXE = Language("ipxe", _ipxe_word, _plain)
-PXELINUX = Language("pxelinux", _pxelinux_word, _plain)
+IPXE = Language("ipxe", _ipxe_word, plain)
+PXELINUX = Language("pxelinux", _pxelinux_word, plain)
 GRUB = Language("grub", _grub_word, _grub_text)
-UBOOT = Language("u-boot", _uboot_word, _plain)
-PI = Language("raspberry-pi", _pi_word, _plain)
+UBOOT = Language("u-boot", _uboot_word, plain)
+PI = Language("raspberry-pi", _pi_word, plain)

@@ -8,7 +8,7 @@ template by a file of the same name in a folder of theirs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -19,6 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from netboot.boot.artefacts import INITRD, KERNEL, artefact_path, bootable
 from netboot.boot.cmdline import kernel_line
 from netboot.boot.quoting import GRUB, IPXE, PI, PXELINUX, UBOOT, Language, Quoted
+from netboot.boot.scriptstencils import ScriptStencils
 from netboot.errors import InvalidInput
 from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget
@@ -108,12 +109,27 @@ class Renderer:
             for kind, (language, place) in _LANGUAGES.items()
             for target, name in _TEMPLATES.items()
         }
+        # An operator's template may do with a mark what two samples do not show, as compare it with a name.
+        self._stencils = ScriptStencils() if override_dir is None else None
 
     def render(self, kind: ScriptKind, target: BootTarget, context: ScriptContext) -> str:
         """The script, of a target that `has_script`.
 
         Raises `InvalidInput` for a value that the loader's language cannot express.
         """
+        if self._stencils is not None and isinstance(target, ImageTarget):
+            root = context.root_of(target)
+            beside = kind, context.server, context.http_port, root
+            script = self._stencils.fill(
+                target,
+                beside,
+                lambda sample: self._whole(kind, sample, replace(context, root_of=lambda _: root)),
+            )
+            if script is not None:
+                return script
+        return self._whole(kind, target, context)
+
+    def _whole(self, kind: ScriptKind, target: BootTarget, context: ScriptContext) -> str:
         template = self._compiled[kind, type(target)]
         base = f"/boot/{target.mac.dashed}"
         values = {

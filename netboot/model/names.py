@@ -18,9 +18,14 @@ LATEST = "latest"
 STABLE = "stable"
 
 
+def is_client_name(text: str) -> bool:
+    """Whether `parse_client_name` takes it."""
+    return _LABEL.fullmatch(text) is not None
+
+
 def parse_client_name(text: str) -> str:
     """A client's name is its hostname: one label of RFC 1123, lower case, at most 63 characters."""
-    if not _LABEL.fullmatch(text):
+    if not is_client_name(text):
         raise InvalidInput(
             f"{text!r} cannot be a client's name, since it becomes its hostname",
             hint="use lower-case letters, digits and inner hyphens, at most 63, as lab-07",
