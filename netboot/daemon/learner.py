@@ -21,7 +21,7 @@ from netboot.model.event import Detail, Event, EventKind
 from netboot.model.mac import MacAddress
 from netboot.model.strategy import Lesson, Strategy
 from netboot.store import StrategyRepository
-from netboot.store.calm import wait_until_calm
+from netboot.store.calm import CalmQueue
 from netboot.store.strategies import Make
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,7 @@ class Learner:
         self._strategies: dict[Make, Strategy] = {}
         self._publish()
         self.patience = 1.0
+        self._calm = CalmQueue(self._changed, self._waiting, full=_MANY, closing=lambda: self._closing)
         self._thread = threading.Thread(target=self._run, name="learner", daemon=True)
         self._thread.start()
 
@@ -104,9 +105,8 @@ class Learner:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing, _LOOK_S if self._attempts else None)
-                wait_until_calm(self._changed, self._waiting, full=_MANY, closing=lambda: self._closing)
-                seen, closing = list(self._waiting), self._closing
-                self._waiting.clear()
+                count = min(self._calm.wait(), len(self._waiting))
+                seen, closing = [self._waiting.popleft() for _ in range(count)], self._closing
             try:
                 self._learn([*self._findings(seen), *self._overdue()])
                 self._save()

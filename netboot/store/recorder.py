@@ -2,9 +2,9 @@
 
 Telling must never hold up a boot, so `record` only puts the event into a bounded queue; a thread of the
 recorder's own gives each event its boot and writes what has gathered, many in one transaction.  It waits for a calm
-moment, for a second at most: in a rush whoever waits for an answer goes first.  When the database cannot be written,
-events wait; when too many wait, new ones are dropped and counted, and the count is recorded as soon as writing works
-again.
+moment, for a second at most, and then goes on in slices: in a rush whoever waits for an answer goes first.  When the
+database cannot be written, events wait; when too many wait, new ones are dropped and counted, and the count is
+recorded as soon as writing works again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError
 from netboot.errors import NetbootError
 from netboot.model.event import Event, EventKind
 from netboot.model.mac import MacAddress
-from netboot.store.calm import wait_until_calm
+from netboot.store.calm import CalmQueue
 from netboot.store.events import EventRepository
 
 BeginsBoot = Callable[[Sequence[Event], Event], bool]
@@ -55,6 +55,7 @@ class EventRecorder:
         self._gathered = 0  # so many of those that wait are to be written now
         self._closing = False
         self._failing = False
+        self._calm = CalmQueue(self._changed, self._waiting, full=int(capacity * FULL), closing=lambda: self._closing)
         self._thread = threading.Thread(target=self._run, name="event-recorder", daemon=True)
         self._thread.start()
 
@@ -103,9 +104,7 @@ class EventRecorder:
         with self._changed:
             if not self._gathered:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
-                full = int(self._capacity * FULL)
-                wait_until_calm(self._changed, self._waiting, full=full, closing=lambda: self._closing)
-                self._gathered = len(self._waiting)
+                self._gathered = min(self._calm.wait(), len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(min(BATCH, self._gathered))]
             self._gathered -= len(batch)
             if self._dropped:
