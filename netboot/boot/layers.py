@@ -28,6 +28,8 @@ OTHER = "other"
 # The names of all wishes.
 WISHES = tuple(each.name for each in fields(Wishes))
 
+_UNWISHED = {name: getattr(DEFAULTS, name) for name in WISHES}, dict.fromkeys(WISHES, DEFAULT)
+
 T = TypeVar("T")
 
 
@@ -138,9 +140,12 @@ def _profile_layer(name: str, profile: Profile) -> Layer:
 
 def _wished(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
     """What holds of each wish, and whose word it is."""
+    wishing = [each for each in layers if each.wishes != NO_WISHES]
+    if not wishing:
+        return _UNWISHED  # as of most clients
     wished, sources = {}, {}
     for name in WISHES:
-        said = ((getattr(each.wishes, name), each.source) for each in layers)
+        said = ((getattr(each.wishes, name), each.source) for each in wishing)
         wished[name], sources[name] = _last(said, getattr(DEFAULTS, name))
     return wished, sources
 

@@ -112,7 +112,7 @@ class _Door:
                     self._pause(error)
                 return  # nobody is there, or who was is gone again (accept(2))
             sock.setblocking(False)
-            connection = Connection(sock, IPv4Address(peer), self._turns, self)
+            connection = Connection(sock, IPv4Address(socket.inet_aton(peer)), self._turns, self)
             self._connections.add(connection)
             connection.ready(gone=False)
 

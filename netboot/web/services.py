@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
 
@@ -94,9 +95,15 @@ def boot_request(call: Call, mac: MacAddress, *, firmware: Firmware) -> BootRequ
 def own_address(call: Call) -> tuple[IPv4Address, int]:
     """Where the client reached us: what it put in Host when that is an address, as behind a forwarded port,
     else the socket's own.  A name is not used: a kernel line needs an address."""
-    if match := _HOST.fullmatch(call.request.headers.get("host", "")):
+    return _address_in(call.request.headers.get("host", "")) or call.own
+
+
+@lru_cache(maxsize=64)
+def _address_in(host: str) -> tuple[IPv4Address, int] | None:
+    """Nearly all clients write the same."""
+    if match := _HOST.fullmatch(host):
         try:
             return IPv4Address(match["address"]), int(match["port"] or _HTTP_PORT)
         except AddressValueError:
             pass
-    return call.own
+    return None
