@@ -217,6 +217,8 @@ def _target(
         timezone=settings.timezone,
         # Anybody can be a client that nobody added: that must neither fill our disk nor be given secrets.
         host_keys=settings.host_keys and known,
+        persist=settings.persist if known else (),
+        persist_size=settings.persist_size,
         files=settings.files,
         known=known,
     )

@@ -2,7 +2,8 @@
 
 The configuration comes first, then the client's profiles, each after those that it inherits from, and the client's
 own record last.  A later layer wins over an earlier one; the words of kernel lines add up, and the kernel heeds the
-last of two that disagree; folders of files lie over one another.  What no layer says is a default.
+last of two that disagree; so do paths that clients keep; folders of files lie over one another.  What no layer says is
+a default.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from netboot.model.client import Client
 from netboot.model.loader import NO_LOADERS, Loader, LoaderChoice, LoadersByArch
 from netboot.model.request import ANY_ARCH, Arch, arch_key
 from netboot.model.root import RootFormat, RootMode
-from netboot.model.wishes import DEFAULTS, NO_WISHES, Wishes
+from netboot.model.wishes import ADDING_UP, DEFAULTS, NO_WISHES, Wishes
 
 CONFIGURATION, CLIENT_RECORD, DEFAULT = "configuration", "client record", "default"
 
@@ -60,6 +61,8 @@ class Settled:
     keyboard: str | None
     timezone: str | None
     host_keys: bool
+    persist: tuple[str, ...]
+    persist_size: str
     shell: bool
     files: tuple[Path, ...]
     sources: Mapping[str, str]
@@ -145,8 +148,9 @@ def _wished(layers: Sequence[Layer]) -> tuple[dict[str, Any], dict[str, str]]:
         return _UNWISHED  # as of most clients
     wished, sources = {}, {}
     for name in WISHES:
-        said = ((getattr(each.wishes, name), each.source) for each in wishing)
-        wished[name], sources[name] = _last(said, getattr(DEFAULTS, name))
+        said = [(getattr(each.wishes, name), each.source) for each in wishing]
+        combine = _all if name in ADDING_UP else _last
+        wished[name], sources[name] = combine(iter(said), getattr(DEFAULTS, name))
     return wished, sources
 
 
@@ -167,3 +171,11 @@ def _last(said: Iterator[tuple[T | None, str]], default: T) -> tuple[T, str]:
         if value is not None:
             found, source = value, whose
     return found, source
+
+
+def _all(said: Iterator[tuple[tuple[T, ...] | None, str]], default: tuple[T, ...]) -> tuple[tuple[T, ...], str]:
+    """All that is said, each once, and by whom."""
+    words = [(values, whose) for values, whose in said if values]
+    if not words:
+        return default, DEFAULT
+    return tuple(dict.fromkeys(each for values, _ in words for each in values)), ", ".join(whose for _, whose in words)

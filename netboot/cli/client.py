@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from netboot.boot.loaderfiles import loader_files
+from netboot.cli import clientdata
 from netboot.cli.addresses import check_free
 from netboot.cli.clientoptions import (
     AddressOption,
@@ -19,6 +20,8 @@ from netboot.cli.clientoptions import (
     KeyboardOption,
     LoaderOption,
     LocaleOption,
+    PersistOption,
+    PersistSizeOption,
     ProfileOption,
     RootFormatOption,
     RootOption,
@@ -49,9 +52,11 @@ from netboot.model.boot import Outcome
 from netboot.model.client import Client
 from netboot.model.mac import MacAddress
 from netboot.model.names import parse_client_name
+from netboot.personal.belongings import belongings, moved_belongings
 from netboot.store import ClientRepository, Engine, LeaseRepository
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Name clients and assign images to them.")
+app.add_typer(clientdata.app, name="data")
 
 
 @app.command()
@@ -74,6 +79,8 @@ def add(
     keyboard: KeyboardOption = None,
     timezone: TimezoneOption = None,
     host_keys: HostKeysOption = None,
+    persist: PersistOption = None,
+    persist_size: PersistSizeOption = None,
     config: ServedConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -114,6 +121,8 @@ def add(
             "keyboard": keyboard,
             "timezone": timezone,
             "host_keys": host_keys,
+            "persist": persist,
+            "persist_size": persist_size,
         },
     )
     client = edited(blank, wanted)
@@ -213,6 +222,8 @@ def set_client(
     keyboard: KeyboardOption = None,
     timezone: TimezoneOption = None,
     host_keys: HostKeysOption = None,
+    persist: PersistOption = None,
+    persist_size: PersistSizeOption = None,
     config: ServedConfigOption = None,
     data_dir: DataDirOption = None,
     json_: JsonOption = False,
@@ -259,6 +270,8 @@ def set_client(
             "keyboard": keyboard,
             "timezone": timezone,
             "host_keys": host_keys,
+            "persist": persist,
+            "persist_size": persist_size,
         },
     )
     edits |= {"name": parse_client_name(name)} if name is not None else {}
@@ -269,7 +282,8 @@ def set_client(
         repository = ClientRepository(engine)
         old = repository.get(client)
         _check_address(edits.get("address"), {old.mac, edits.get("mac", old.mac)}, engine, place, config)
-        new = repository.change(client, lambda current: edited(current, edits))
+        with moved_belongings(place.data, old.mac, edits.get("mac", old.mac)):
+            new = repository.change(client, lambda current: edited(current, edits))
     if json_:
         print_json(client_shape(new))
     else:
@@ -282,8 +296,9 @@ def remove(
 ) -> None:
     """Remove a client.
 
-    It is unknown from then on; the configuration says what unknown clients get.  What it boots is not touched, and the
-    events of its boots stay.  Prints the command that would bring it back.
+    It is unknown from then on; the configuration says what unknown clients get.  What it boots is not touched; the
+    events of its boots stay, and so does what it kept on the server (`netboot client data`).  Prints the command that
+    would bring it back.
 
     \b
     Example:
@@ -292,13 +307,16 @@ def remove(
     \b
     Exit codes: 0 removed; 3 no such client.
     """
-    with place_of(ctx, data_dir).database() as engine:
+    place = place_of(ctx, data_dir)
+    with place.database() as engine:
         gone = ClientRepository(engine).remove(client)
     if json_:
         print_json(client_shape(gone))
         return
     typer.echo(f"removed client {gone.name} ({gone.mac})")
     typer.echo(f"to bring it back: {command_for(gone)}")
+    if any(each.mac == gone.mac for each in belongings(place.data)):
+        typer.echo(f"what it kept on the server stays; to remove that too: netboot client data remove {gone.mac}")
 
 
 @app.command()

@@ -107,3 +107,15 @@ KeyboardOption = Annotated[
 TimezoneOption = Annotated[
     str | None, typer.Option("--timezone", metavar="ZONE", help="Its time zone, as Europe/Berlin; or none.")
 ]
+PersistOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--persist",
+        metavar="PATH",
+        help="A path that it keeps from boot to boot, besides its profiles'; may be given several times; or none.",
+    ),
+]
+PersistSizeOption = Annotated[
+    str | None,
+    typer.Option("--persist-size", metavar="SIZE", help="How much it can keep, as 500m or 10g; or none."),
+]

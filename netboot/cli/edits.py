@@ -86,7 +86,7 @@ def _wished(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _wish(name: str, value: Any) -> Any:
     """One wish, None for what profiles and the configuration say."""
-    if value == NONE:
+    if value in (NONE, [NONE]):
         return None
     try:
         return read_wish(name, value)

@@ -28,6 +28,7 @@ from netboot.model.image import Artefact, DeltaFile, Root, Version
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
 from netboot.model.networks import Route
+from netboot.personal.belongings import Belongings
 
 Shape = dict[str, Any]
 
@@ -45,6 +46,17 @@ def client_shape(client: Client) -> Shape:
         "created_at": client.created_at,
         "strategy": _text(client.strategy),
         **{each.name: plain(getattr(client.wishes, each.name)) for each in fields(client.wishes)},
+    }
+
+
+def belongings_shape(belongings: Belongings, name: str | None) -> Shape:
+    return {
+        "mac": str(belongings.mac),
+        "name": name,
+        "has_keys": belongings.has_keys,
+        "size_bytes": belongings.size_bytes,
+        "taken_bytes": belongings.taken_bytes,
+        "is_mounted": belongings.is_mounted,
     }
 
 

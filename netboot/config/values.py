@@ -19,6 +19,7 @@ from netboot.model.loader import Loader, LoadersByArch, parse_loader
 from netboot.model.names import parse_profile_name
 from netboot.model.networks import Route
 from netboot.model.request import Arch, arch_key
+from netboot.model.sizes import parse_size
 
 Reader = Callable[[Any], Any]
 T = TypeVar("T")
@@ -174,6 +175,48 @@ def upper(value: Any) -> str:
     if not _TMPFS_SIZE.fullmatch(size):
         raise InvalidInput("must be a share of memory or a size, as 50% or 2g, or zram:2g, disk:LABEL or crypt:LABEL")
     return f"zram:{size}" if colon else size
+
+
+# What an image brings, what its package manager keeps account of, and what is never on a disk.
+_NEVER_KEPT = (
+    "/bin",
+    "/boot",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/opt",
+    "/sbin",
+    "/usr",
+    "/var",
+    "/var/lib",
+)
+_NEVER_BELOW = ("/dev", "/proc", "/run", "/sys", "/tmp")  # noqa: S108 - names, not files of ours
+_KEPT_PATH = re.compile(r"(?:/[A-Za-z0-9._@+:-]+)+")
+_VOLUME_SIZE = re.compile(r"[1-9][0-9]{0,5}[mgt]")
+_VOLUME_MIN, _VOLUME_MAX = 16 << 20, 16 << 40
+
+
+def kept_path(value: Any) -> str:
+    """A path that can outlive a version: an absolute one, and no part of the system that the version is."""
+    found = text(value)
+    if not _KEPT_PATH.fullmatch(found) or {".", ".."} & set(found.split("/")):
+        raise InvalidInput("must be an absolute path of letters, digits and . _ @ + : - only, as /var/lib/app")
+    if found in _NEVER_KEPT or found.split("/")[1] in {each[1:] for each in _NEVER_BELOW}:
+        raise InvalidInput(
+            f"must not be {found}, which comes with each image or is made anew at each boot",
+            hint="name what shall be kept within it, as /etc/ssh or /var/lib/app",
+        )
+    return found
+
+
+def volume_size(value: Any) -> str:
+    """The size of a file system for one client, as it is written: 500m, 10g."""
+    size = text(value).lower()
+    if not _VOLUME_SIZE.fullmatch(size) or not _VOLUME_MIN <= parse_size(size.upper()) <= _VOLUME_MAX:
+        raise InvalidInput("must be a size from 16m to 16t, as 500m or 10g")
+    return size
 
 
 def locale(value: Any) -> str:

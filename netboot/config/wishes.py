@@ -52,6 +52,17 @@ class WishSettings:
         "Whether they get ssh host keys that are their own and stay the same; by default they do.",
     )
 
+    persist: tuple[str, ...] | None = setting(
+        None,
+        values.many(values.kept_path),
+        "Absolute paths that each client keeps from boot to boot, on the server; all that are said add up.",
+    )
+    persist_size: str | None = setting(
+        None,
+        values.volume_size,
+        "How much a client can keep in these, as 500m or 10g; by default 1g.  It can only grow.",
+    )
+
     @property
     def wishes(self) -> Wishes:
         return Wishes(**{each.name: getattr(self, each.name) for each in fields(Wishes)})
@@ -71,7 +82,13 @@ def read_wishes(said: Mapping[str, Any]) -> Wishes:
 def say_wishes(wishes: Wishes) -> dict[str, Any]:
     """The wishes that say something, in plain values."""
     said = ((each.name, getattr(wishes, each.name)) for each in fields(wishes))
-    return {name: str(value) if isinstance(value, StrEnum) else value for name, value in said if value is not None}
+    return {name: _plain(value) for name, value in said if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def options_for(wishes: Wishes) -> list[str]:
@@ -79,7 +96,12 @@ def options_for(wishes: Wishes) -> list[str]:
     words: list[str] = []
     for name, value in say_wishes(wishes).items():
         option = name.replace("_", "-")
-        words += [f"--{option}" if value else f"--no-{option}"] if isinstance(value, bool) else [f"--{option}", value]
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            words += [
+                word for each in (value if isinstance(value, list) else [value]) for word in (f"--{option}", each)
+            ]
     return words
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from netboot.boot.choose import BootPolicy, choose
@@ -17,6 +17,7 @@ from netboot.exports.exporter import Exporter
 from netboot.exports.iscsi_exporter import IscsiExporter
 from netboot.exports.iscsi_tgt import Tgt
 from netboot.exports.nfs_exporter import NfsExporter
+from netboot.exports.plan import Export
 from netboot.images.derived import find_derived
 from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
@@ -25,6 +26,7 @@ from netboot.model.mac import MacAddress
 from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
 from netboot.model.root import RootFiles, RootFormat
 from netboot.model.target import ImageTarget
+from netboot.personal.volumes import Volumes
 from netboot.store import ClientDirectory, ClientRepository, installation_secret, open_database
 
 log = logging.getLogger(__name__)
@@ -43,14 +45,16 @@ def make_exporter(config: Config, data: DataDir, images: ImageStore) -> Exporter
     )
 
 
-def make_exports_ready(exporter: Exporter, images: ImageStore, clients: ClientDirectory, policy: BootPolicy) -> None:
-    """Export what running clients may hang on, then what the next boots will want.
+def make_exports_ready(
+    exporter: Exporter, images: ImageStore, clients: ClientDirectory, policy: BootPolicy, own: Sequence[Export] = ()
+) -> None:
+    """Export what running clients may hang on, their `own` data as well, then what the next boots will want.
 
     Blocks.  Done before clients are answered, so that none meets an export that is not there yet.  A version that is
     damaged is told in the log, and to its clients when they ask for their script.
     """
     versions, unreadable = images.readable()
-    for error in (*unreadable, *exporter.start(versions)):
+    for error in (*unreadable, *exporter.start(versions, own)):
         log.error("a version cannot be exported: %s", error)
     for image in assigned(clients, policy):
         try:
@@ -77,7 +81,8 @@ def export_steps(config: Config, data: DataDir) -> tuple[str, ...]:
             secret=installation_secret(engine),
         )
         exporter = make_exporter(config, data, images)
-        return tuple(exporter.steps(images.readable()[0], assigned(clients, policy)))
+        own = Volumes(data.clients, data.exports, exporter.share).noted()
+        return tuple(exporter.steps(images.readable()[0], assigned(clients, policy), tuple(own.values())))
     finally:
         engine.dispose()
 

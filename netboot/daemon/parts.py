@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from netboot.boot.choose import BootPolicy
 from netboot.boot.loaderfiles import LoaderFiles
@@ -19,10 +20,14 @@ from netboot.daemon.learner import Learner
 from netboot.daemon.policies import served_networks
 from netboot.dhcp.ledger import Ledger
 from netboot.exports.exporter import Exporter
+from netboot.exports.plan import Export
 from netboot.images.store import ImageStore
 from netboot.model.event import Event
+from netboot.model.lease import LeaseState
 from netboot.model.mac import MacAddress
+from netboot.personal.permission import Asker, is_lost
 from netboot.personal.service import OwnData
+from netboot.personal.volumes import Volumes
 from netboot.personal.windows import BootWindows
 from netboot.store import (
     ClientDirectory,
@@ -34,6 +39,7 @@ from netboot.store import (
     installation_secret,
     open_database,
 )
+from netboot.system.neighbours import neighbour_at
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +60,7 @@ class Parts:
     learner: Learner
     exporter: Exporter
     windows: BootWindows
+    volumes: Volumes
     own_data: OwnData
     secret: bytes
 
@@ -63,8 +70,31 @@ class Parts:
         self.loops.record(event)
         self.learner.tell(event)
 
+    def lease_owner(self, address: IPv4Address) -> MacAddress | None:
+        """Whose lease of ours an address is now."""
+        lease = self.ledger.lease_at(address)
+        if lease is None or lease.state is not LeaseState.ACTIVE or not lease.holds(time.time()):
+            return None
+        return lease.mac
+
+    def holder(self, address: IPv4Address) -> Asker:
+        """What is known of who has an address, by our leases and by the wire."""
+        last = self.ledger.lease_at(address)
+        return Asker(
+            lease=self.lease_owner(address), neighbour=neighbour_at(address), last=None if last is None else last.mac
+        )
+
+    def lost_addresses(self) -> frozenset[tuple[MacAddress, IPv4Address]]:
+        """Where what a client keeps may no longer be given."""
+        held = self.volumes.addresses().items()
+        return frozenset((mac, address) for mac, address in held if is_lost(mac, self.holder(address)))
+
     def boot_policy(self, config: Config, loaders: LoaderFiles) -> BootPolicy:
         return BootPolicy.of(config, clients=self.clients, versions=self.versions, loaders=loaders, secret=self.secret)
+
+    def restore_volumes(self) -> tuple[Export, ...]:
+        """Mount what clients may hang on that keep data; what of it is to be exported.  Blocks."""
+        return self.volumes.restore(lambda mac, address: not is_lost(mac, self.holder(address)))
 
 
 @contextmanager
@@ -90,7 +120,8 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         )
         stack.callback(learner.close)
         windows = BootWindows(events.latest_boot, time.time)
-        own_data = OwnData(data.clients, windows)
+        volumes = Volumes(data.clients, data.exports, exporter.share)
+        own_data = OwnData(data.clients, windows, volumes)
         stack.callback(own_data.close)
         yield Parts(
             clients=clients,
@@ -102,6 +133,7 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
             learner=learner,
             exporter=exporter,
             windows=windows,
+            volumes=volumes,
             own_data=own_data,
             secret=installation_secret(engine),
         )

@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 
 from netboot.boot.loaderfiles import loader_files, named_loaders
@@ -35,6 +36,8 @@ from netboot.system.notify import Notifier
 log = logging.getLogger(__name__)
 
 _KEEP_UP_S = 5.0
+# So long may what a client keeps be exported to an address that it has lost.
+_REVIEW_S = 1.0
 _PRUNE_S = 3600.0
 _DAY_S = 86400.0
 _SETTLE_S = 0.2
@@ -93,11 +96,9 @@ class Service:
     async def run(self, found: Survey) -> int:
         with ExitStack() as handlers:
             self._listen(handlers)
-            parts = self._parts
-            await asyncio.to_thread(
-                make_exports_ready, parts.exporter, parts.versions, parts.clients, self._settings.boot
-            )
+            # Whose an address is decides what may be exported to it.
             await self._parts.ledger.load()
+            await asyncio.to_thread(self._make_exports_ready)
             try:
                 await self._sites.open(found.places)
                 self._attendance.begin(found, self._sites.summaries())
@@ -110,10 +111,16 @@ class Service:
             self._record(EventKind.SERVER_STOPPED)
         return 0
 
+    def _make_exports_ready(self) -> None:
+        parts = self._parts
+        own = parts.restore_volumes()
+        make_exports_ready(parts.exporter, parts.versions, parts.clients, self._settings.boot, own)
+
     async def _serve(self) -> None:
         chores = [
-            asyncio.create_task(_repeat(self._keep_up, every_s=_KEEP_UP_S)),
-            asyncio.create_task(_repeat(self._prune, every_s=_PRUNE_S)),
+            asyncio.create_task(_repeat(partial(asyncio.to_thread, self._keep_up), every_s=_KEEP_UP_S)),
+            asyncio.create_task(_repeat(partial(asyncio.to_thread, self._prune), every_s=_PRUNE_S)),
+            asyncio.create_task(_repeat(self._review_volumes, every_s=_REVIEW_S)),
         ]
         try:
             while Wish.STOP not in self._wishes:
@@ -214,6 +221,12 @@ class Service:
         if self._parts.exporter.keep_up():
             log.warning("the NFS server had ended, or lost our exports; it serves them again")
 
+    async def _review_volumes(self) -> None:
+        """What clients keep is theirs by their addresses, and these change hands."""
+        volumes = self._parts.volumes
+        if volumes.addresses():
+            await asyncio.to_thread(volumes.review, self._parts.lost_addresses())
+
     def _prune(self) -> None:
         keep_s = self._settings.config.events.keep_days * _DAY_S
         self._parts.events.prune(time.time() - keep_s)
@@ -240,11 +253,11 @@ def changed_fixed(before: Config, after: Config) -> tuple[str, ...]:
     return tuple(key for key in _FIXED if getattr(before, key) != getattr(after, key))
 
 
-async def _repeat(chore: Callable[[], None], *, every_s: float) -> None:
-    """Do a chore in a thread, again and again.  One that fails is told and done again next time."""
+async def _repeat(chore: Callable[[], Awaitable[None]], *, every_s: float) -> None:
+    """Do a chore again and again.  One that fails is told and done again next time."""
     while True:
         try:
-            await asyncio.to_thread(chore)
+            await chore()
         except NetbootError as error:
             log.error("%s", error)
         except Exception:

@@ -19,12 +19,10 @@ from netboot.daemon.policies import dhcp_policies
 from netboot.dhcp.policy import Policies
 from netboot.dhcp.server import DhcpServer
 from netboot.model.event import Event, EventKind
-from netboot.model.lease import LeaseState
 from netboot.model.mac import MacAddress
 from netboot.model.request import BootRequest
 from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, ImageTarget
-from netboot.personal.permission import Asker
 from netboot.personal.service import Asked
 from netboot.system.neighbours import neighbour_at
 from netboot.tftp.events import TransferEvent, boot_event
@@ -103,13 +101,6 @@ class Site:
                 modes.append(f"{mode} for {subnet.network}")
         failed = ", but it could not start" if self._dhcp is None and not _is_off(policies) else ""
         return f"{interface.name} ({self.place.address}, dhcp {', '.join(modes)}{failed})"
-
-    def lease_owner(self, address: IPv4Address) -> MacAddress | None:
-        """Whose lease of ours an address is now."""
-        lease = self._parts.ledger.lease_at(address)
-        if lease is None or lease.state is not LeaseState.ACTIVE or not lease.holds(time.time()):
-            return None
-        return lease.mac
 
     def _dhcp_policies(self) -> Policies:
         settings, place = self._settings(), self.place
@@ -198,8 +189,9 @@ class Site:
         return exporter.served(image) or exporter.ensure(image)
 
     async def _own_data(self, target: ImageTarget, address: IPv4Address, server: IPv4Address) -> bytes:
-        asker = Asker(lease=self.lease_owner(address), neighbour=neighbour_at(address))
-        asked = Asked(asker=asker, address=address, server=server, templates=self._settings().templates)
+        asked = Asked(
+            asker=self._parts.holder(address), address=address, server=server, templates=self._settings().templates
+        )
         return await self._parts.own_data.archive(target, asked)
 
     def _tell(self, event: Event) -> None:
@@ -210,7 +202,7 @@ class Site:
 
     def _owner_of(self, address: IPv4Address) -> MacAddress | None:
         """Who has an address: by our lease, else by what the wire says, as in proxy mode."""
-        return self.lease_owner(address) or neighbour_at(address)
+        return self._parts.lease_owner(address) or neighbour_at(address)
 
     def _tell_transfer(self, transfer: TransferEvent) -> None:
         event = boot_event(transfer, at=time.time(), owner_of=self._owner_of)

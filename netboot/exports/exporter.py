@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network
 
 from netboot.errors import NetbootError
 from netboot.exports.iscsi_exporter import IscsiExporter
 from netboot.exports.nfs_exporter import NfsExporter
+from netboot.exports.plan import Export
 from netboot.model.image import Version
 from netboot.model.iscsi import initiator_name
 from netboot.model.root import RootMode, RootPlace
@@ -25,18 +26,20 @@ class Exporter:
     def backend_name(self) -> str:
         return self._nfs.backend_name
 
-    def start(self, versions: Iterable[Version]) -> tuple[NetbootError, ...]:
-        """Export again those of `versions` that were exported before; why some cannot be.
+    def start(self, versions: Iterable[Version], own: Sequence[Export] = ()) -> tuple[NetbootError, ...]:
+        """Export again those of `versions` that were exported before, and clients' own data; why some cannot be.
 
         Raises `Unavailable` when the NFS server cannot serve.
         """
         found = tuple(versions)
-        return (*self._nfs.start(found), *self._iscsi.start(found))
+        return (*self._nfs.start(found, own), *self._iscsi.start(found))
 
-    def steps(self, versions: Iterable[Version], images: Iterable[ImageTarget]) -> Iterator[str]:
+    def steps(
+        self, versions: Iterable[Version], images: Iterable[ImageTarget], own: Sequence[Export] = ()
+    ) -> Iterator[str]:
         """What `start`, and `ensure` of these, would do, a line a step; nothing is done."""
         found, wanted = tuple(versions), tuple(images)
-        yield from self._nfs.steps(found, ((each.version, each.form) for each in wanted if not _by_iscsi(each)))
+        yield from self._nfs.steps(found, ((each.version, each.form) for each in wanted if not _by_iscsi(each)), own)
         disks = ((each.version, each.root_format, initiator_name(each.hostname)) for each in wanted if _by_iscsi(each))
         yield from self._iscsi.steps(found, disks)
 
@@ -51,6 +54,10 @@ class Exporter:
         if _by_iscsi(image):
             return self._iscsi.served(image.version, image.root_format, initiator_name(image.hostname))
         return self._nfs.served(image.version, image.form)
+
+    def share(self, own: Sequence[Export]) -> None:
+        """Export these data of clients' own from now on, and no other."""
+        self._nfs.share(own)
 
     def serve(self, networks: Iterable[IPv4Network]) -> None:
         """Export to `networks` from now on, what is exported already too; clients of the others lose it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
@@ -58,17 +58,19 @@ class NfsExporter:
         self._networks = _checked(networks)
         self._files_of = files_of
         self._served: dict[tuple[str, RootForm], _Served] = {}
+        self._own: tuple[Export, ...] = ()
         self._lock = threading.Lock()
 
     @property
     def backend_name(self) -> str:
         return self._backend.name
 
-    def start(self, versions: Iterable[Version]) -> tuple[NetbootError, ...]:
-        """Export again those of `versions` that were exported before, for clients that run from them.
+    def start(self, versions: Iterable[Version], own: Sequence[Export] = ()) -> tuple[NetbootError, ...]:
+        """Export again those of `versions` that were exported before, for clients that run from them, and `own`.
 
-        Returns why some cannot be: one damaged version keeps no client of another waiting.  Raises `Unavailable`
-        when the NFS server cannot serve, also when nothing is exported yet.
+        Those are clients' own data, mounted by whoever gives them (see `share`).  Returns why some cannot be: one
+        damaged version keeps no client of another waiting.  Raises `Unavailable` when the NFS server cannot serve, also
+        when nothing is exported yet.
         """
         errors: list[NetbootError] = []
         with self._lock:
@@ -79,15 +81,17 @@ class NfsExporter:
                     served[version.label, form] = self._mount(version, form)
                 except NetbootError as error:
                     errors.append(error)
-            if served:
-                self._carry_out(served)
+            if served or own:
+                self._carry_out(served, own)
             forget_files(self._root / FILES, {kept_at(each.export, root=self._root) for each in served.values()})
         return tuple(errors)
 
-    def steps(self, versions: Iterable[Version], wanted: Iterable[tuple[Version, RootForm]]) -> Iterator[str]:
+    def steps(
+        self, versions: Iterable[Version], wanted: Iterable[tuple[Version, RootForm]], own: Sequence[Export] = ()
+    ) -> Iterator[str]:
         """What `start`, and `ensure` of what is `wanted`, would do, a line a step; nothing is done."""
         every = (self._export(version, form) for version, form in (*self._before(versions), *wanted))
-        exports = {export.path: export for export in every}
+        exports = {export.path: export for export in (*every, *own)}
         yield from (f"mount {each.label} at {each.path}" for each in exports.values() if mounted(each.path) is None)
         yield from describe(make_plan(exports.values(), self._backend.observe()))
 
@@ -110,6 +114,12 @@ class NfsExporter:
         known = self._served.get((version.label, form))
         return known.place if known is not None and _is_mount(known.export.path) else None
 
+    def share(self, own: Sequence[Export]) -> None:
+        """Export these data of clients' own from now on, and no other; who mounted them may unmount others then."""
+        with self._lock:
+            if tuple(own) != self._own:
+                self._carry_out(self._served, own)
+
     def serve(self, networks: Iterable[IPv4Network]) -> None:
         """Export to `networks` from now on, what is exported already too; clients of the others lose it."""
         with self._lock:
@@ -127,10 +137,10 @@ class NfsExporter:
         For the daemon to call every few seconds.  An admin's `exportfs -ra` loses what is not in /etc/exports.
         """
         with self._lock:
-            if not self._served:
+            if not self._served and not self._own:
                 return False
             started = self._backend.keep_up()
-            desired = _exports(self._served)
+            desired = _exports(self._served, self._own)
             plan = make_plan(desired, self._backend.observe())
             if plan:
                 self._backend.carry_out(plan, desired)
@@ -141,6 +151,7 @@ class NfsExporter:
         with self._lock:
             may_unmount = self._backend.stop()
             self._served.clear()
+            self._own = ()
             if may_unmount:
                 unmount_below(self._root, mounts())
 
@@ -153,15 +164,16 @@ class NfsExporter:
     def _export(self, version: Version, form: RootForm) -> Export:
         return export_of(version, form, root=self._root, networks=self._networks)
 
-    def _carry_out(self, served: dict[tuple[str, RootForm], _Served]) -> None:
+    def _carry_out(self, served: dict[tuple[str, RootForm], _Served], own: Sequence[Export] | None = None) -> None:
         """Serve these from now on, and what no longer is among them no more; as before when it fails."""
-        desired = _exports(served)
+        own = self._own if own is None else tuple(own)
+        desired = _exports(served, own)
         try:
             self._backend.carry_out(make_plan(desired, self._backend.observe()), desired)
         except NetbootError:
-            self._undo(before=_exports(self._served), after=desired)
+            self._undo(before=_exports(self._served, self._own), after=desired)
             raise
-        self._served = served
+        self._served, self._own = served, own
 
     def _undo(self, *, before: tuple[Export, ...], after: tuple[Export, ...]) -> None:
         """What can be taken back is; what cannot, the next plan finds, since it begins with what is observed."""
@@ -179,8 +191,8 @@ class NfsExporter:
         return _Served(export, nfs_place(export, form, files))
 
 
-def _exports(served: dict[tuple[str, RootForm], _Served]) -> tuple[Export, ...]:
-    return tuple(each.export for each in served.values())
+def _exports(served: dict[tuple[str, RootForm], _Served], own: tuple[Export, ...]) -> tuple[Export, ...]:
+    return (*(each.export for each in served.values()), *own)
 
 
 def _checked(networks: Iterable[IPv4Network]) -> tuple[IPv4Network, ...]:

@@ -33,6 +33,7 @@ _BLOCK = re.compile(r"^EXPORT \{\n.*?^\}$", re.MULTILINE | re.DOTALL)
 _ID = re.compile(r"Export_Id = (\d+);")
 _PATH = re.compile(r'^    Path = "([^"]+)";$', re.MULTILINE)
 _CLIENTS = re.compile(r"Clients = ([^;]+);")
+_ACCESS = re.compile(r"Access_Type = (RO|RW);")
 
 
 class Ganesha:
@@ -134,7 +135,7 @@ def read_ids(config: str) -> dict[Path, int]:
 def read_grants(config: str) -> tuple[Grant, ...]:
     """The grants of a configuration that we rendered."""
     return tuple(
-        Grant(Path(_PATH.findall(block)[0]), IPv4Network(network))
+        Grant(Path(_PATH.findall(block)[0]), IPv4Network(network), _ACCESS.findall(block)[0] == "RW")
         for block in _blocks(config)
         for network in _CLIENTS.findall(block)[0].split(", ")
     )
@@ -142,7 +143,7 @@ def read_grants(config: str) -> tuple[Grant, ...]:
 
 def _blocks(config: str) -> list[str]:
     """The exports; a block that somebody damaged is none, and is written anew."""
-    fields = (_ID, _PATH, _CLIENTS)
+    fields = (_ID, _PATH, _CLIENTS, _ACCESS)
     return [block for block in _BLOCK.findall(config) if all(field.search(block) for field in fields)]
 
 
@@ -195,7 +196,7 @@ EXPORT {{
     Disable_ACL = true;
     CLIENT {{
         Clients = {networks};
-        Access_Type = RO;
+        Access_Type = {"RW" if export.writable else "RO"};
     }}
     FSAL {{
         Name = VFS;

@@ -26,9 +26,10 @@ NFSD = Path("/proc/fs/nfsd")
 SYSTEMD = Path("/run/systemd/system")
 MOUNTD = "rpc.mountd"
 
-# async matters to writes only.  no_subtree_check: the whole file system is exported.  no_root_squash: root reads
-# its own files, as /etc/shadow.
-_OPTIONS = ("ro", "no_subtree_check", "no_root_squash", "async")
+# no_subtree_check: the whole file system is exported.  no_root_squash: root reads its own files, as /etc/shadow.
+_OPTIONS = ("no_subtree_check", "no_root_squash")
+# async matters to writes only, which clients must not take for done before they are.
+_READ_ONLY, _WRITABLE = ("ro", "async"), ("rw", "sync")
 
 # In /proc/fs/nfsd/clients/*/info, Linux 5.3; the seconds came later.
 _ADDRESS = re.compile(r'^address: "(\d+\.\d+\.\d+\.\d+):\d+"$', re.MULTILINE)
@@ -77,11 +78,12 @@ class KernelNfs:
 def exportfs_argvs(plan: Plan, exports: Mapping[Path, Export]) -> list[list[str]]:
     """One command a step, those that take away first."""
     withdraw = [["exportfs", "-u", f"{grant.network}:{grant.path}"] for grant in plan.withdraw]
-    give = [
-        ["exportfs", "-o", ",".join((*_OPTIONS, f"fsid={exports[grant.path].fsid}")), f"{grant.network}:{grant.path}"]
-        for grant in plan.give
-    ]
+    give = [["exportfs", "-o", _options(exports[grant.path]), f"{grant.network}:{grant.path}"] for grant in plan.give]
     return withdraw + give
+
+
+def _options(export: Export) -> str:
+    return ",".join((*(_WRITABLE if export.writable else _READ_ONLY), *_OPTIONS, f"fsid={export.fsid}"))
 
 
 def parse_exports(listing: str) -> list[Grant]:
@@ -91,9 +93,10 @@ def parse_exports(listing: str) -> list[Grant]:
     """
     found = []
     for line in listing.splitlines():
-        match = re.match(r"(\S+)\s+(\d+\.\d+\.\d+\.\d+(?:/\d+)?)\(", line)
+        match = re.match(r"(\S+)\s+(\d+\.\d+\.\d+\.\d+(?:/\d+)?)\(([^)]*)\)", line)
         if match:
-            found.append(Grant(Path(match.group(1)), IPv4Network(match.group(2), strict=False)))
+            path, network, options = match.groups()
+            found.append(Grant(Path(path), IPv4Network(network, strict=False), "rw" in options.split(",")))
     return found
 
 

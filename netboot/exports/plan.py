@@ -23,23 +23,27 @@ _SAFE_PATH = re.compile(r"/[A-Za-z0-9/._+@-]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """One form of a version for these networks: `label` is IMAGE:NUMBER, `path` the directory that clients mount.
+    """A directory for these networks: one form of a version, or one client's own data, which alone is writable.
 
-    `fsid` names the file system in file handles: it differs between versions and forms, and outlives restarts.
+    `label` says whose, as IMAGE:NUMBER, and `path` is what clients mount.
+
+    `fsid` names the file system in file handles: it differs between exports, and outlives restarts.
     """
 
     label: str
     path: Path
     networks: tuple[IPv4Network, ...]
     fsid: str
+    writable: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Grant:
-    """`network` may mount `path`, read-only."""
+    """`network` may mount `path`, read-only unless it is `writable`."""
 
     path: Path
     network: IPv4Network
+    writable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +66,12 @@ def make_plan(desired: Iterable[Export], observed: Iterable[Grant]) -> Plan:
 def describe(plan: Plan) -> Iterator[str]:
     """A line a step, for people."""
     yield from (f"withdraw {grant.path} from {grant.network}" for grant in plan.withdraw)
-    yield from (f"export {grant.path} to {grant.network}" for grant in plan.give)
+    for grant in plan.give:
+        yield f"export {grant.path} to {grant.network}" + (", writable" if grant.writable else "")
 
 
 def grants(exports: Iterable[Export]) -> tuple[Grant, ...]:
-    return tuple(Grant(export.path, network) for export in exports for network in export.networks)
+    return tuple(Grant(each.path, network, each.writable) for each in exports for network in each.networks)
 
 
 def export_of(version: Version, form: RootForm, *, root: Path, networks: tuple[IPv4Network, ...]) -> Export:

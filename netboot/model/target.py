@@ -19,8 +19,8 @@ from netboot.model.root import RootForm, RootFormat, RootMode
 class ImageTarget:
     """Boot a version of an image.
 
-    `root` to `host_keys` are as in `netboot.model.wishes`, and `files` folders with files for it, of which a later one
-    wins over an earlier one.  `known` tells a client that somebody added, which alone may have secrets.
+    `root` to `persist_size` are as in `netboot.model.wishes`, and `files` folders with files for it, of which a later
+    one wins over an earlier one.  `known` tells a client that somebody added, which alone may have secrets.
     `loader` is what was decided for the architecture that asked.
     `machine_id` is 32 hex digits, stable for the client.
     """
@@ -41,13 +41,15 @@ class ImageTarget:
     keyboard: str | None = None
     timezone: str | None = None
     host_keys: bool = False
+    persist: tuple[str, ...] = ()
+    persist_size: str = "1g"
     files: tuple[Path, ...] = ()
     known: bool = True
 
     @property
     def has_own(self) -> bool:
         """Whether there is anything of its own for it to fetch while it boots."""
-        return bool(self.locale or self.keyboard or self.timezone or self.host_keys or self.files)
+        return bool(self.locale or self.keyboard or self.timezone or self.host_keys or self.persist or self.files)
 
     @property
     def form(self) -> RootForm:

@@ -16,7 +16,9 @@ class Wishes:
     `2g`), `zram:SIZE` for compressed memory, `disk:LABEL` for a local partition, `crypt:LABEL` for one with a
     key that is thrown away.  `locale` is what LANG is set to (`de_DE.UTF-8`), `keyboard` a layout with or without its
     variant (`us`, `de-nodeadkeys`), `timezone` a name of the time zone database (`Europe/Berlin`): what the image has,
-    where nobody says any.  `host_keys` gives a client ssh host keys that stay the same from boot to boot.
+    where nobody says any.  `host_keys` gives a client ssh host keys that stay the same from boot to boot.  `persist`
+    are absolute paths that it keeps from boot to boot, on the server; those of all sources add up.  All of them
+    together have `persist_size` (`1g`).
     """
 
     root: RootMode | None = None
@@ -27,9 +29,22 @@ class Wishes:
     keyboard: str | None = None
     timezone: str | None = None
     host_keys: bool | None = None
+    persist: tuple[str, ...] | None = None
+    persist_size: str | None = None
 
 
 NO_WISHES = Wishes()
 
 # What holds where nobody says anything.
-DEFAULTS = Wishes(root=RootMode.NFS, root_format=RootFormat.EXT4, verify=False, upper="50%", host_keys=True)
+DEFAULTS = Wishes(
+    root=RootMode.NFS,
+    root_format=RootFormat.EXT4,
+    verify=False,
+    upper="50%",
+    host_keys=True,
+    persist=(),
+    persist_size="1g",
+)
+
+# What sources say of these does not replace what others say, but comes to it.
+ADDING_UP = frozenset({"persist"})

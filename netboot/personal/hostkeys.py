@@ -17,7 +17,7 @@ from netboot.system.commands import run
 KINDS = ("rsa", "ecdsa", "ed25519")
 
 _PLACE = PurePosixPath("etc/ssh")
-_FOLDER, _HALF = "ssh", ".ssh"
+SSH, _HALF = "ssh", ".ssh"
 
 
 class HostKeys:
@@ -32,7 +32,7 @@ class HostKeys:
 
         Raises `Unavailable` when they cannot be made or read.
         """
-        folder = self._clients / mac.dashed / _FOLDER
+        folder = self._clients / mac.dashed / SSH
         if not folder.is_dir():
             with self._lock:
                 if not folder.is_dir():

@@ -15,10 +15,11 @@ _UNKNOWN = "nobody knows whose address that is"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
-    """What is known of the address that asks: whose lease it is, and who has it on the wire; None is nobody."""
+    """What is known of an address: whose lease it is, who has it on the wire, whose lease it was; None is nobody."""
 
     lease: MacAddress | None
     neighbour: MacAddress | None
+    last: MacAddress | None = None
 
 
 def refusal(mac: MacAddress, asker: Asker, *, is_booting: bool) -> str | None:
@@ -37,3 +38,13 @@ def refusal(mac: MacAddress, asker: Asker, *, is_booting: bool) -> str | None:
 def is_unknown(asker: Asker) -> bool:
     """Whether nothing speaks for or against the asker: it may have what is no secret."""
     return asker.lease is None and asker.neighbour is None
+
+
+def is_lost(mac: MacAddress, holder: Asker) -> bool:
+    """Whether an address that was `mac`'s may be another's now, or any moment: then nothing of `mac`'s is given there.
+
+    Silence alone is none: a client that is away for a while comes back and goes on.
+    """
+    if holder.lease not in (None, mac) or holder.neighbour not in (None, mac):
+        return True
+    return holder.lease is None and holder.last == mac and holder.neighbour is None

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from netboot.errors import NotPermitted
+from netboot.model.sizes import parse_size
 from netboot.model.target import ImageTarget
 from netboot.personal.archive import pack
-from netboot.personal.entries import Entries, beneath, laid_over
+from netboot.personal.entries import Entries, File, beneath, laid_over
 from netboot.personal.hostkeys import HostKeys
 from netboot.personal.layout import (
     IN_ARCHIVE,
@@ -25,10 +26,13 @@ from netboot.personal.layout import (
 )
 from netboot.personal.permission import Asker, is_unknown, refusal
 from netboot.personal.shelf import Shelf, sign_of
+from netboot.personal.volumes import Volumes
 from netboot.personal.windows import BootWindows
 
 # Making keys takes seconds, and leases are committed by other threads.
 _THREADS = 2
+# The archive's member with what the client keeps: its export on the first line, then a path a line.
+_KEPT = "persist"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +48,10 @@ class Asked:
 class OwnData:
     """Makes archives in threads of its own.  Ends with `close`."""
 
-    def __init__(self, clients: Path, windows: BootWindows) -> None:
+    def __init__(self, clients: Path, windows: BootWindows, volumes: Volumes) -> None:
         self._clients = clients
         self._windows = windows
+        self._volumes = volumes
         self._keys = HostKeys(clients)
         self._shelf = Shelf()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="own-data")
@@ -58,23 +63,40 @@ class OwnData:
     def make(self, target: ImageTarget, asked: Asked) -> bytes:
         """As `archive`, and blocks."""
         refused = refusal(target.mac, asked.asker, is_booting=self._windows.is_open(target.mac))
-        if refused is not None and (target.files or not is_unknown(asked.asker)):
+        if refused is not None and (target.files or target.persist or not is_unknown(asked.asker)):
             raise NotPermitted(f"{asked.address} may not have what is {target.hostname}'s own: {refused}")
         trusted = refused is None
+        # Each time, as each time it may have another address.
+        kept = self._kept(target, asked) if target.persist else None
         folders = [*template_folders(target, asked.templates), *file_folders(target)]
         if target.host_keys:
             folders.append(self._clients / target.mac.dashed)
         sign = sign_of((replace(target, reason=""), asked.address, asked.server), folders)
-        return self._shelf.get((target.mac, trusted), sign, lambda: pack(self._entries(target, asked, trusted=trusted)))
+        return self._shelf.get(
+            (target.mac, trusted), sign, lambda: pack(self._entries(target, asked, kept, trusted=trusted))
+        )
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    def _entries(self, target: ImageTarget, asked: Asked, *, trusted: bool) -> Entries:
+    def _kept(self, target: ImageTarget, asked: Asked) -> File:
+        """Where its volume is, and what lies there, once it may mount it."""
+        place = self._volumes.ensure(target.mac, asked.address, parse_size(target.persist_size.upper()))
+        lines = (f"{asked.server}:{place}", *topmost(target.persist))
+        return File(content="".join(f"{line}\n" for line in lines).encode(), mode=0o600)
+
+    def _entries(self, target: ImageTarget, asked: Asked, kept: File | None, *, trusted: bool) -> Entries:
         values = values_of(target, address=asked.address, server=asked.server)
         trees = list(settings_entries(target, asked.templates, values))
         if trusted and target.host_keys:
             trees.append(beneath(IN_ARCHIVE[ROOT], self._keys.entries(target.mac)))
         if trusted:
             trees += file_entries(target, values)
+        if kept is not None:
+            trees.append({PurePosixPath(_KEPT): kept})
         return laid_over(trees)
+
+
+def topmost(paths: Sequence[str]) -> tuple[str, ...]:
+    """The paths that lie in none of the others: whoever keeps /home keeps /home/kim."""
+    return tuple(each for each in paths if not any(each.startswith(f"{other}/") for other in paths))

@@ -45,6 +45,7 @@ PACKAGES: Mapping[str, str] = {
     "qemu-img": "qemu-utils",
     "qemu-storage-daemon": "qemu-system-common",
     "qemu-system-x86_64": "qemu-system-x86",
+    "resize2fs": "e2fsprogs",
     "rpc.mountd": "nfs-kernel-server",
     "rpc.nfsd": "nfs-kernel-server",
     "rpcbind": "rpcbind",

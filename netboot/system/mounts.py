@@ -88,6 +88,11 @@ def mount_writable(source: Path, target: Path, *, fstype: str, options: str = ""
     _mount(str(source), target, fstype, _MS_NODEV, options)
 
 
+def mount_for_client(source: Path, target: Path, *, fstype: str) -> None:
+    """Mount a file system for a client to change: no set-uid program or device of it works here."""
+    _mount(str(source), target, fstype, _MS_NOSUID | _MS_NODEV)
+
+
 def mount_folder_alone(folder: Path, target: Path, *, scratch: Path, name: str) -> None:
     """Show `folder` at `target` on a read-only file system of its own, which an NFS server can export.
 

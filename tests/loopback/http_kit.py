@@ -8,7 +8,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from netboot.boot.script import Renderer
 from netboot.errors import NetbootError
+from netboot.exports.plan import Export
 from netboot.model.event import Event, EventKind
 from netboot.model.image import Artefact, Digest, Version
 from netboot.model.mac import MacAddress
@@ -25,6 +26,7 @@ from netboot.model.root import RootPlace
 from netboot.model.target import BootTarget, ImageTarget
 from netboot.personal.permission import Asker
 from netboot.personal.service import Asked, OwnData
+from netboot.personal.volumes import Volumes
 from netboot.personal.windows import BootWindows
 from netboot.web.app import BootApp
 from netboot.web.idle import IdleRules
@@ -48,11 +50,13 @@ class Site:
     export_error: NetbootError | None = None
     export_s: float = 0.0
     port: int = 0
+    shared: list[Sequence[Export]] = field(default_factory=list)
     windows: BootWindows = field(default_factory=lambda: BootWindows(lambda mac: None, time.time))
     find_version: Callable[[VersionRef], Version | None] = lambda ref: None
 
     def __post_init__(self) -> None:
-        self.own = OwnData(self.folder / "clients", self.windows)
+        volumes = Volumes(self.folder / "clients", self.folder / "exports", self.shared.append)
+        self.own = OwnData(self.folder / "clients", self.windows, volumes)
 
     @property
     def kernel(self) -> bytes:

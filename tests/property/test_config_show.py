@@ -29,6 +29,8 @@ WISHES: dict[str, Any] = {
     "keyboard": st.sampled_from(["us", "de-nodeadkeys", "us-altgr-intl"]),
     "timezone": st.sampled_from(["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+1"]),
     "host_keys": st.booleans(),
+    "persist": st.lists(st.sampled_from(["/home", "/etc/ssh", "/var/lib/app"]), max_size=2),
+    "persist_size": st.sampled_from(["16m", "2G", "16t"]),
 }
 MODE = st.sampled_from(["own", "proxy", "off"])
 

@@ -16,6 +16,7 @@ from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
 from netboot.store import LeaseRepository, open_database
 from tests.cli_kit import Cli, as_nobody, open_to_all, publish_image
+from tests.personal_kit import write
 
 MAC = "52:54:00:00:00:01"
 OTHER = "52:54:00:00:00:02"
@@ -50,6 +51,8 @@ def test_add_then_show(cli: Cli) -> None:
         "keyboard": None,
         "timezone": None,
         "host_keys": None,
+        "persist": None,
+        "persist_size": None,
         "told": None,
     }
 
@@ -82,6 +85,15 @@ def test_wishes_that_are_not_named_stay(cli: Cli) -> None:
         ("--locale", "de;id", "de_DE.UTF-8"),
         ("--keyboard", "de nodeadkeys", "de-nodeadkeys"),
         ("--timezone", "../../etc/passwd", "Europe/Berlin"),
+        ("--persist", "/", "absolute path"),
+        ("--persist", "home", "absolute path"),
+        ("--persist", "/home/../etc", "absolute path"),
+        ("--persist", "/a b", "absolute path"),
+        ("--persist", "/etc", "/etc/ssh"),
+        ("--persist", "/usr", "/etc/ssh"),
+        ("--persist", "/run/x", "/etc/ssh"),
+        ("--persist-size", "1m", "16m"),
+        ("--persist-size", "1", "16m"),
     ],
 )
 def test_a_wish_that_cannot_be_is_refused(cli: Cli, option: str, value: str, said: str) -> None:
@@ -89,6 +101,73 @@ def test_a_wish_that_cannot_be_is_refused(cli: Cli, option: str, value: str, sai
     assert failed.code == 2
     assert f"{option} must" in failed.stderr
     assert said in failed.stderr
+
+
+def test_paths_that_are_kept_are_replaced_and_taken_away(cli: Cli) -> None:
+    cli.ok("client", "add", MAC, "--name", "k", "--persist", "/home", "--persist", "/etc/ssh", "--persist-size", "2G")
+    shown = cli.ok("client", "show", "k", "--json").json
+    assert (shown["persist"], shown["persist_size"]) == (["/home", "/etc/ssh"], "2g")
+    changed = cli.ok("client", "set", "k", "--persist", "/var/lib/app").stdout
+    assert "persist: /home /etc/ssh -> /var/lib/app" in changed
+    removed = cli.ok("client", "remove", "k").stdout
+    assert "--persist /var/lib/app --persist-size 2g" in removed
+    cli.ok("client", "add", MAC, "--name", "k", "--persist", "/home")
+    cli.ok("client", "set", "k", "--persist", "none")
+    assert cli.ok("client", "show", "k", "--json").json["persist"] is None
+
+
+@pytest.fixture
+def kept(cli: Cli, tmp_path: Path) -> Path:
+    """The folder of a client that keeps something."""
+    cli.ok("client", "add", MAC, "--name", "k")
+    folder = tmp_path / "clients" / MAC.replace(":", "-")
+    write(folder, {"ssh/ssh_host_ed25519_key": "secret"})
+    with (folder / "volume.ext4").open("wb") as file:
+        file.truncate(1 << 30)
+    return folder
+
+
+def test_what_clients_keep_is_listed_and_removed(cli: Cli, kept: Path) -> None:
+    assert cli.ok("client", "data", "list", "--json").json == [
+        {
+            "mac": MAC,
+            "name": "k",
+            "has_keys": True,
+            "size_bytes": 1 << 30,
+            "taken_bytes": 0,
+            "is_mounted": False,
+        }
+    ]
+    assert MAC in cli.ok("client", "data", "list").stdout
+    assert cli.ok("client", "data", "remove", "k").stdout == f"removed what was kept of {MAC}\n"
+    assert not kept.exists()
+    assert list(kept.parent.iterdir()) == []
+    assert cli.ok("client", "data", "list", "--json").json == []
+    again = cli("client", "data", "remove", "k")
+    assert (again.code, f"nothing is kept of {MAC}" in again.stderr) == (3, True)
+
+
+def test_what_a_client_kept_outlives_it_and_is_removed_by_its_address(cli: Cli, kept: Path) -> None:
+    assert f"netboot client data remove {MAC}" in cli.ok("client", "remove", "k").stdout
+    assert cli.ok("client", "data", "list", "--json").json[0]["name"] is None
+    cli.ok("client", "data", "remove", MAC)
+    assert not kept.exists()
+    assert cli("client", "data", "remove", "k").code == 3
+
+
+def test_what_a_client_keeps_goes_along_to_its_new_card(cli: Cli, kept: Path) -> None:
+    moved = kept.with_name(OTHER.replace(":", "-"))
+    moved.mkdir()
+    refused = cli("client", "set", "k", "--mac", OTHER)
+    assert (refused.code, f"netboot client data remove {OTHER}" in refused.stderr) == (4, True)
+    assert cli.ok("client", "show", "k", "--json").json["mac"] == MAC
+    moved.rmdir()
+    cli.ok("client", "add", OTHER, "--name", "other")
+    assert cli("client", "set", "k", "--mac", OTHER).code == 4
+    assert kept.is_dir()
+    cli.ok("client", "remove", "other")
+    cli.ok("client", "set", "k", "--mac", OTHER)
+    assert (moved / "ssh/ssh_host_ed25519_key").read_text() == "secret"
 
 
 def test_list_is_a_table_by_name(cli: Cli) -> None:

@@ -46,6 +46,7 @@ from netboot.model.request import Firmware
 from netboot.model.root import RootFormat
 from netboot.model.strategy import Fingerprint, Strategy
 from netboot.model.wishes import Wishes
+from netboot.personal.belongings import Belongings
 from tests.kit import MAC, make_version
 
 PAGE = Path(__file__).parents[2] / "docs/cli.md"
@@ -117,6 +118,9 @@ def draft_shape() -> Any:
 
 SHAPES = {
     "Client": shapes.client_shape(Client(mac=MAC, name="a")),
+    "Belongings": shapes.belongings_shape(
+        Belongings(mac=MAC, has_keys=True, size_bytes=None, taken_bytes=None, is_mounted=False), None
+    ),
     "Telling": shapes.telling_shape(TELLING),
     "Explanation": explanation_shape(EXPLANATION),
     "Draft": draft_shape(),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netboot.exports.nfs_ganesha import assign_ids, read_grants, read_ids, render_config
-from netboot.exports.plan import Export, export_of, grants
+from netboot.exports.plan import Export, Grant, export_of, grants
 from netboot.exports.process import listening_ports
 from netboot.model.root import RootForm, RootMode
 from tests.kit import make_version
@@ -43,6 +43,16 @@ def test_what_is_written_is_read_again() -> None:
     text = render(EXPORTS)
     assert sorted(read_grants(text)) == sorted(grants(EXPORTS))
     assert read_ids(text) == assign_ids(EXPORTS, known={})
+
+
+def test_what_is_writable_is_so_for_one_client_alone_and_read_again() -> None:
+    own = Export(
+        label="client", path=ROOT / ".clients/a", networks=(IPv4Network("10.9.0.7/32"),), fsid="1", writable=True
+    )
+    text = render([*EXPORTS, own])
+    assert text.count("Access_Type = RW;") == 1
+    assert Grant(own.path, IPv4Network("10.9.0.7/32"), writable=True) in read_grants(text)
+    assert sorted(read_grants(text)) == sorted(grants([*EXPORTS, own]))
 
 
 def test_without_a_configuration_nothing_is_exported() -> None:

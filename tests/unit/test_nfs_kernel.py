@@ -9,7 +9,7 @@ from netboot.config import ExportBackend
 from netboot.errors import Unavailable
 from netboot.exports.detect import Facts, choose_backend
 from netboot.exports.nfs_kernel import check_mounts, clients_in, exportfs_argvs, parse_exports
-from netboot.exports.plan import Grant, export_of, make_plan
+from netboot.exports.plan import Export, Grant, export_of, make_plan
 from netboot.model.root import RootForm, RootMode
 from tests.kit import make_version
 
@@ -26,10 +26,27 @@ def test_an_export_is_read_only_to_one_network_and_has_an_id_that_stays() -> Non
         [
             "exportfs",
             "-o",
-            "ro,no_subtree_check,no_root_squash,async,fsid=11111111-1111-1111-1111-111111111111",
+            "ro,async,no_subtree_check,no_root_squash,fsid=11111111-1111-1111-1111-111111111111",
             "10.9.0.0/24:/srv/netboot/exports/debian/1",
         ],
     ]
+
+
+def test_a_clients_own_data_are_writable_and_a_writable_export_is_another_than_one_that_is_not() -> None:
+    address = IPv4Network("10.9.0.7/32")
+    own = Export(label="client", path=ROOT / ".clients/a", networks=(address,), fsid="1-2", writable=True)
+    listing = "/srv/netboot/exports/.clients/a  10.9.0.7/32(ro,wdelay,fsid=1-2,sec=sys,secure,no_root_squash)\n"
+    plan = make_plan([own], parse_exports(listing))
+    assert exportfs_argvs(plan, {own.path: own}) == [
+        ["exportfs", "-u", "10.9.0.7/32:/srv/netboot/exports/.clients/a"],
+        [
+            "exportfs",
+            "-o",
+            "rw,sync,no_subtree_check,no_root_squash,fsid=1-2",
+            "10.9.0.7/32:/srv/netboot/exports/.clients/a",
+        ],
+    ]
+    assert not make_plan([own], parse_exports(listing.replace("(ro,", "(rw,")))
 
 
 def test_the_listing_of_exportfs_is_read() -> None:
@@ -40,7 +57,7 @@ def test_the_listing_of_exportfs_is_read() -> None:
     )
     assert parse_exports(listing) == [
         Grant(ROOT / "debian/1", LAB),
-        Grant(Path("/data"), IPv4Network("10.1.2.3/32")),
+        Grant(Path("/data"), IPv4Network("10.1.2.3/32"), writable=True),
     ]
 
 

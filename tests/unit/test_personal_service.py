@@ -14,9 +14,10 @@ from netboot.model.boot import Boot
 from netboot.model.event import Event, EventKind
 from netboot.model.mac import MacAddress
 from netboot.personal import hostkeys
-from netboot.personal.permission import Asker, refusal
+from netboot.personal.permission import Asker, is_lost, refusal
 from netboot.personal.service import Asked, OwnData
 from netboot.personal.shelf import Shelf, sign_of
+from netboot.personal.volumes import Volumes
 from netboot.personal.windows import OPEN_S, BootWindows
 from tests.kit import MAC, OTHER_MAC, make_target
 from tests.personal_kit import TEMPLATES, contents, members, write
@@ -49,6 +50,26 @@ def test_lease_and_neighbour_must_both_speak_for_the_client(
 ) -> None:
     said = refusal(MAC, Asker(lease=lease, neighbour=neighbour), is_booting=is_booting)
     assert said is None if reason is None else said is not None and reason in said
+
+
+@pytest.mark.parametrize(
+    ("holder", "lost"),
+    [
+        (Asker(lease=MAC, neighbour=MAC, last=MAC), False),
+        (Asker(lease=MAC, neighbour=None, last=MAC), False),
+        (Asker(lease=None, neighbour=MAC), False),
+        # Switched off, or its cable pulled, where another server lends: it may come back and go on.
+        (Asker(lease=None, neighbour=None), False),
+        # Our lease is over, so the address can be lent to another any moment; unless it is there for all to see.
+        (Asker(lease=None, neighbour=None, last=MAC), True),
+        (Asker(lease=None, neighbour=MAC, last=MAC), False),
+        (Asker(lease=OTHER_MAC, neighbour=None, last=OTHER_MAC), True),
+        (Asker(lease=None, neighbour=OTHER_MAC), True),
+        (Asker(lease=MAC, neighbour=OTHER_MAC, last=MAC), True),
+    ],
+)
+def test_an_address_is_lost_when_it_may_be_anothers(holder: Asker, lost: bool) -> None:
+    assert is_lost(MAC, holder) is lost
 
 
 class Clock:
@@ -111,12 +132,16 @@ def test_after_a_restart_the_story_tells_who_is_on_the_way() -> None:
     assert not windows.is_open(MAC)
 
 
+def make_own(folder: Path, windows: BootWindows) -> OwnData:
+    return OwnData(folder / "clients", windows, Volumes(folder / "clients", folder / "exports", lambda exports: None))
+
+
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OwnData:
     monkeypatch.setattr(hostkeys, "KINDS", ("ed25519",))  # the others take seconds and are made alike
     windows = make_windows(Clock())
     windows.open(MAC)
-    return OwnData(tmp_path / "clients", windows)
+    return make_own(tmp_path, windows)
 
 
 def test_keys_are_made_once_and_are_roots_alone(own: OwnData, tmp_path: Path) -> None:
@@ -131,7 +156,7 @@ def test_keys_are_made_once_and_are_roots_alone(own: OwnData, tmp_path: Path) ->
     # The next daemon sends the same.
     windows = make_windows(Clock())
     windows.open(MAC)
-    assert OwnData(tmp_path / "clients", windows).make(TARGET, ASKED) == first
+    assert make_own(tmp_path, windows).make(TARGET, ASKED) == first
 
 
 def test_two_clients_have_two_keys(own: OwnData) -> None:
@@ -161,6 +186,29 @@ def test_a_client_behind_a_router_gets_its_settings_but_no_secret(own: OwnData, 
     files = write(tmp_path / "files", {"all/root/etc/motd": ""})
     with pytest.raises(NotPermitted, match="nobody knows"):
         own.make(replace(TARGET, files=(files,)), asked)
+
+
+def test_where_a_client_keeps_its_data_is_told_to_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = make_windows(Clock())
+    windows.open(MAC)
+    own = make_own(tmp_path, windows)
+    asked_for = []
+
+    def ensure(mac: MacAddress, address: IPv4Address, size_bytes: int) -> Path:
+        asked_for.append((mac, address, size_bytes))
+        return Path("/data/exports/.clients/a")
+
+    monkeypatch.setattr(own._volumes, "ensure", ensure)
+    target = replace(TARGET, host_keys=False, persist=("/home", "/etc/ssh", "/home/kim", "/home2"), persist_size="2g")
+    for _ in range(2):
+        archive = own.make(target, ASKED)
+        assert contents(archive)["persist"] == "10.9.0.1:/data/exports/.clients/a\n/home\n/etc/ssh\n/home2\n"
+        assert members(archive)["persist"].mode == 0o600
+    assert asked_for == [(MAC, ASKED.address, 2 << 30)] * 2
+    for asker in (Asker(lease=OTHER_MAC, neighbour=None), Asker(lease=None, neighbour=None)):
+        with pytest.raises(NotPermitted):
+            own.make(target, replace(ASKED, asker=asker))
+    assert len(asked_for) == 2
 
 
 def test_a_changed_file_is_sent_at_once(own: OwnData, tmp_path: Path) -> None:

@@ -165,6 +165,26 @@ host_keys = false
     assert not bare.has_own
 
 
+def test_paths_that_are_kept_add_up_and_their_size_is_the_nearest_word() -> None:
+    config = """
+[boot]
+persist = ["/etc/ssh"]
+[profile.app]
+persist = ["/var/lib/app", "/etc/ssh"]
+persist_size = "2g"
+"""
+    client = replace(CLIENT, profiles=("app",), wishes=Wishes(persist=("/home",), persist_size="3g"))
+    settled = settle(layers_of(client, policy(client, config)), ANY_ARCH)
+    assert settled.persist == ("/etc/ssh", "/var/lib/app", "/home")
+    assert settled.sources["persist"] == "configuration, profile app, client record"
+    assert (settled.persist_size, settled.sources["persist_size"]) == ("3g", "client record")
+    assert settle((), ANY_ARCH).persist == ()
+    request = BootRequest(mac=OTHER_MAC, stage=Stage.LOADER, firmware=Firmware.IPXE, arch=ANY_ARCH)
+    stranger = choose(request, policy(client, config + '[clients]\nunknown = "image:debian"'))
+    assert isinstance(stranger, ImageTarget)
+    assert stranger.persist == ()
+
+
 def test_a_client_that_nobody_added_has_settings_and_no_secrets() -> None:
     config = '[clients]\nunknown = "image:debian"\n[boot]\ntimezone = "UTC"\n'
     request = BootRequest(mac=OTHER_MAC, stage=Stage.LOADER, firmware=Firmware.IPXE, arch=ANY_ARCH)
