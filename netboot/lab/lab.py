@@ -20,6 +20,7 @@ from typing import Self
 from netboot.config.paths import DataDir
 from netboot.config.wishes import options_for
 from netboot.errors import InvalidInput, Unavailable
+from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
 from netboot.lab.client import GRAPHICS, UBOOT_MAC, LabFirmware, MachineSpec, QemuClient
 from netboot.lab.config import LabDhcp, daemon_config
@@ -184,8 +185,11 @@ class Lab:
     def _show_images(self) -> None:
         images = DataDir(self.spec.data_dir.absolute()).images
         store = ImageStore(images)
-        # The lab's daemon could not, since it only reads.
-        store.materialise(store.get(self.spec.image))
+        # All that has to be made first is made here: the lab's daemon could not, since it only reads.
+        version = store.get(self.spec.image)
+        store.materialise(version)
+        if format := self.spec.wishes.root_format:
+            root_files(store, version, format)
         target = DataDir(self.state).images
         target.mkdir()
         bind_read_only(images, target)
