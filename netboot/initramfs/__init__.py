@@ -14,7 +14,7 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 
 # Units of these files that an image enables.
-UNITS = ("netboot-up.service", "netboot-upper.service")
+UNITS = ("netboot-up.service",)
 
 # The core's files; they lie side by side in an image and in an initrd.
 CORE = tuple(f"{part}.sh" for part in ("core", "tries", "root", "iscsi", "verity", "upper", "client", "data"))
@@ -29,9 +29,7 @@ COMMON_PLACES: Mapping[str, str] = {
     "image/damaged": "usr/lib/netboot/damaged",
     "image/damaged.rules": "usr/lib/udev/rules.d/90-netboot-damaged.rules",
     "image/netboot-up.service": "usr/lib/systemd/system/netboot-up.service",
-    "image/netboot-upper.service": "usr/lib/systemd/system/netboot-upper.service",
     "image/up": "usr/lib/netboot/up",
-    "image/watch-upper": "usr/lib/netboot/watch-upper",
 }
 
 # Packages (Debian's names) that the core needs in an image, and so in its initrd.
@@ -106,7 +104,7 @@ DRACUT = Generator(
     },
     make=lambda kernel, initrd: ("dracut", "--force", "--quiet", initrd, kernel),
     list=lambda initrd: ("lsinitrd", initrd),
-    required=(*_IN_INITRD, "hooks/mount/99-netboot.sh"),
+    required=(*_IN_INITRD, "hooks/mount/99-mount.sh"),
 )
 
 GENERATORS: Mapping[str, Generator] = {each.name: each for each in (INITRAMFS_TOOLS, DRACUT)}
@@ -125,7 +123,6 @@ PROGRAMS = frozenset(
         "image/autologin-generator",
         "image/damaged",
         "image/up",
-        "image/watch-upper",
         "initramfs-tools/hooks/netboot",
     }
 )

@@ -40,7 +40,11 @@ nb_iscsi_login() {
 	for nb_setting in $(nb_iscsi_settings); do
 		set -- "$@" -P "$nb_setting"
 	done
-	nb_ask "$nb_server" iscsistart "$@" && nb_iscsi_daemon
+	busybox timeout -s KILL "$NB_MOUNT_TIMEOUT" iscsistart "$@" >"$NB_RUN/mount.log" 2>&1
+	nb_status=$?
+	[ "$nb_status" -ne 137 ] || nb_fail "no answer from $nb_server within $NB_MOUNT_TIMEOUT s" || return
+	[ "$nb_status" -eq 0 ] || return
+	nb_iscsi_daemon
 }
 
 # nb_iscsi_settings: iscsi.conf as words, name=value.
@@ -69,7 +73,7 @@ nb_wait_for_lun() {
 	nb_waited=0
 	until nb_session=$(nb_iscsi_session "$nb_target") && nb_disk=$(nb_lun_disk "$nb_session" "$1"); do
 		[ "$nb_waited" -lt "$NB_LUN_WAIT" ] ||
-			nb_fail "$nb_target at $nb_server has no LUN $1, or not for this client" || return
+			nb_fail "it does not exist, or not for this client: LUN $1 of $nb_target at $nb_server" || return
 		nb_waited=$((nb_waited + 1))
 		sleep 1
 	done

@@ -5,6 +5,8 @@
 #     nfs-file:SERVER:/PATH/FILE      a file system in a file; its hash tree is netboot.tree= beside it, or FILE.verity
 #     iscsi:SERVER::PORT:LUN:IQN      a file system on a disk; its hash tree is on the next LUN
 
+# One mount try may take this long: mount(2) of a hard NFS mount would otherwise hang for minutes.
+NB_MOUNT_TIMEOUT=${NB_MOUNT_TIMEOUT:-25}
 NB_MOUNTINFO=${NB_MOUNTINFO:-/proc/self/mountinfo}
 # KiB read ahead of what is asked for.  A system's reads are small and scattered: more is fetched for nothing.
 NB_READ_AHEAD=128
@@ -16,7 +18,11 @@ nb_loops=
 #
 # Without vers= mount.nfs asks for 4.2 and goes down to 3 as the server refuses; nolock matters to 3 only.
 nb_mount_nfs() {
-	nb_ask "${1%%:*}" mount.nfs "$1" "$2" -n -o "hard,nolock,retry=0,$3"
+	busybox timeout -s KILL "$NB_MOUNT_TIMEOUT" \
+		mount.nfs "$1" "$2" -n -o "hard,nolock,retry=0,$3" >"$NB_RUN/mount.log" 2>&1
+	nb_status=$?
+	[ "$nb_status" -ne 137 ] || echo "no answer from ${1%%:*} within $NB_MOUNT_TIMEOUT s" >"$NB_RUN/mount.log"
+	return "$nb_status"
 }
 
 # nb_mount_version HOST:/PATH DIRECTORY: a folder of a published version, which never changes.
@@ -52,13 +58,13 @@ nb_attach_file() {
 	mkdir -p "$NB_RUN/export"
 	modprobe loop
 	nb_mount_version "$nb_folder" "$NB_RUN/export" || return
-	[ -f "$nb_file" ] || nb_fail "$nb_folder has no file ${1##*/}" || return
+	[ -f "$nb_file" ] || nb_fail "no such file: $nb_folder/${1##*/}" || return
 	nb_loop "$nb_file" || return
 	nb_data=$nb_device
 	nb_argument netboot.verity >/dev/null || return 0
 	nb_beside=$(nb_argument netboot.tree) || nb_beside=${1##*/}.verity
 	nb_file=$NB_RUN/export/$nb_beside
-	[ -f "$nb_file" ] || nb_fail "verity: $nb_folder has no hash tree $nb_beside" || return
+	[ -f "$nb_file" ] || nb_fail "verity: no such file: $nb_folder/$nb_beside" || return
 	nb_loop "$nb_file" || return
 	nb_tree=$nb_device
 }

@@ -10,7 +10,7 @@
 
 NB_MEMINFO=${NB_MEMINFO:-/proc/meminfo}
 # Seconds that a local disk may take to appear.
-NB_DISK_WAIT=${NB_DISK_WAIT:-15}
+NB_DISK_WAIT=${NB_DISK_WAIT:-3}
 # Sectors of 512 bytes at the start of an encrypted partition that keep its label, so that the next boot finds it.
 NB_CRYPT_HEAD=4096
 

@@ -65,10 +65,10 @@ def test_the_file_is_mounted_from_a_loop_device(sh: Sh, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "files", "expected"),
     [
-        ("netboot.fs=ext4", "", "10.9.0.1:/srv has no file root.ext4"),
+        ("netboot.fs=ext4", "", "no such file: 10.9.0.1:/srv/root.ext4"),
         ("netboot.fs=vfat", "root.ext4", "netboot.fs='vfat' on the kernel line is not ext4, erofs or squashfs"),
-        (VERITY, "root.ext4", "verity: 10.9.0.1:/srv has no hash tree root.ext4.verity"),
-        (f"{VERITY} netboot.tree=t", "root.ext4", "verity: 10.9.0.1:/srv has no hash tree t"),
+        (VERITY, "root.ext4", "verity: no such file: 10.9.0.1:/srv/root.ext4.verity"),
+        (f"{VERITY} netboot.tree=t", "root.ext4", "verity: no such file: 10.9.0.1:/srv/t"),
         (f"{VERITY} netboot.tree=t", "root.ext4 t", f"verity: {FILE} has a hash tree that cannot be read"),
     ],
 )  # fmt: skip
@@ -165,7 +165,7 @@ def test_a_disk_that_is_not_there_is_named(sh: Sh, tmp_path: Path) -> None:
     machine(tmp_path)
     session(tmp_path, 0, 1)
     assert sh("nb_mount_lower", NB_LUN_WAIT="1").returncode == 1
-    assert message(tmp_path) == f"{IQN} at 10.9.0.1 has no LUN 2, or not for this client"
+    assert message(tmp_path) == f"it does not exist, or not for this client: LUN 2 of {IQN} at 10.9.0.1"
 
 
 def test_login_is_by_the_clients_name_and_secret_with_the_settings_of_the_file(sh: Sh, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# root=netboot on the kernel line: the root is ours to find.
+# boot=netboot on the kernel line: the root is ours to find, and dracut need not know where it is.
 
-# shellcheck disable=SC2034,SC2154 # dracut sets the one and reads the other
-[ "$root" != netboot ] || rootok=1
+# shellcheck disable=SC2034 # dracut reads both
+[ "$(getarg boot=)" != netboot ] || root=netboot rootok=1

@@ -46,7 +46,7 @@ nb_shell() {
 }
 
 # dracut calls its mount hooks again and again until something is mounted.
-if [ "$(nb_argument root)" = netboot ] && ! nb_is_mounted "$NEWROOT"; then
+if [ "$(nb_argument boot)" = netboot ] && ! nb_is_mounted "$NEWROOT"; then
 	mkdir -p "$NB_RUN"
 	nb_set_identity
 	netboot_configure_network
