@@ -29,6 +29,21 @@ def _cause(pattern: str, cause: str, hint: str) -> tuple[re.Pattern[str], RootCa
 
 _CAUSES: tuple[tuple[re.Pattern[str], RootCause], ...] = (
     _cause(
+        r"own files.*\b403\b",
+        "the server did not let the client have what is its own: it cannot tell that the address is the client's",
+        "netboot events tells why (data-refused); docs/clients-own.md says to whom it is given",
+    ),
+    _cause(
+        r"own files.*\b50[03]\b",
+        "the server could not make the archive with what is the client's own",
+        "its log names what is wrong: a template, a file, the client's volume",
+    ),
+    _cause(
+        r"what the client keeps",
+        "the client could not mount or fill what it keeps on the server",
+        "see the server's log, and netboot client data list",
+    ),
+    _cause(
         r"\bverity\b",
         "the root is not, bit for bit, what was published, so the client does not run it",
         "find what is damaged, and mend it: netboot image fsck --repair",

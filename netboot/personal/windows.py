@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from netboot.model.boot import Boot
 from netboot.model.event import Event, EventKind
@@ -48,8 +48,7 @@ class BootWindows:
             known, opened = mac in self._opened, self._opened.get(mac)
         if not known:
             boot = self._latest_boot(mac)
-            ended = boot is None or any(each.kind in _ENDS for each in boot.events)
-            opened = None if boot is None or ended else boot.started_at
+            opened = _opened_in(boot.events) if boot is not None else None
         return opened is not None and 0 <= self._clock() - opened < OPEN_S
 
     def _keep(self, mac: MacAddress, opened: float | None) -> None:
@@ -58,3 +57,14 @@ class BootWindows:
             self._opened[mac] = opened
             if len(self._opened) > _KEPT_MAX:
                 self._opened.popitem(last=False)
+
+
+def _opened_in(events: Iterable[Event]) -> float | None:
+    """When the window was opened that these events, in order, leave open.  A running system's DHCP opens none."""
+    opened = None
+    for event in events:
+        if event.kind is EventKind.DISCOVERED:
+            opened = event.at
+        elif event.kind in _ENDS:
+            opened = None
+    return opened

@@ -22,6 +22,7 @@ from netboot.personal.windows import OPEN_S, BootWindows
 from tests.kit import MAC, OTHER_MAC, make_target
 from tests.personal_kit import TEMPLATES, contents, members, write
 
+THIRD_MAC = MacAddress.parse("52:54:00:00:00:03")
 TARGET = replace(make_target(), timezone="UTC", host_keys=True)
 ASKED = Asked(
     asker=Asker(lease=MAC, neighbour=MAC),
@@ -123,11 +124,14 @@ def test_after_a_restart_the_story_tells_who_is_on_the_way() -> None:
     boots = (
         Boot(id=1, mac=MAC, events=(event(EventKind.DISCOVERED, 900.0), event(EventKind.INITRD_SENT, 950.0))),
         Boot(id=2, mac=OTHER_MAC, events=(event(EventKind.DISCOVERED), event(EventKind.ROOT_MOUNTED))),
+        # A system that asks for an address is not one that boots.
+        Boot(id=3, mac=THIRD_MAC, events=(event(EventKind.ACKED, 990.0),)),
     )
     clock = Clock()
     windows = make_windows(clock, *boots)
     assert windows.is_open(MAC)
     assert not windows.is_open(OTHER_MAC)
+    assert not windows.is_open(THIRD_MAC)
     clock.now += OPEN_S
     assert not windows.is_open(MAC)
 

@@ -23,6 +23,10 @@ SAID = {
     "iscsistart: initiator reported error (19 - encountered non-retryable iSCSI login failure)": "not exported",
     "verity: device-mapper: reload ioctl on root failed: Invalid argument": "bit for bit",
     "the temporary layer disk:scratch: no local disk has the label scratch": "could not make its temporary layer",
+    "the client's own files: wget: server returned error: HTTP/1.1 403 Forbidden": "what is its own",
+    "the client's own files: wget: server returned error: HTTP/1.1 503 Service Unavailable": "could not make",
+    "the client's own files: wget: can't connect to remote host (10.9.0.1): Connection refused": "does not answer",
+    "what the client keeps: mount.nfs: access denied by server while mounting 10.9.0.1:/x": "keeps on the server",
     "mount: /root: No space left on device": "temporary layer is full",
 }
 
