@@ -142,12 +142,16 @@ def _root_failed(event: Event, reached: EventKind | None) -> Verdict:
     )
 
 
+def _root_awaited(event: Event, reached: EventKind | None) -> Verdict:
+    return replace(_root_failed(event, reached), outcome=Outcome.STALLED)
+
+
 def _root_retried(event: Event, reached: EventKind | None) -> Verdict | None:
     """A try may fail while a server starts; of the second on somebody should know, though the client goes on trying."""
     attempt = event.details.get("attempt")
     if not isinstance(attempt, int) or attempt < _TOLD_FROM_TRY:
         return None
-    return replace(_root_failed(event, reached), outcome=Outcome.STALLED)
+    return _root_awaited(event, reached)
 
 
 def _loader_failed(event: Event, reached: EventKind | None) -> Verdict:
@@ -180,6 +184,7 @@ def _said(event: Event, key: str, otherwise: str) -> str:
 
 _FAILURES: Mapping[EventKind, Callable[[Event, EventKind | None], Verdict | None]] = {
     K.DENIED: _denied,
+    K.ROOT_AWAITED: _root_awaited,
     K.ROOT_RETRIED: _root_retried,
     K.ROOT_FAILED: _root_failed,
     K.LOADER_FAILED: _loader_failed,

@@ -54,6 +54,12 @@ def boot(
         str,
         typer.Option("--image", metavar="IMAGE[:REF]", help="What they boot.", autocompletion=complete_image),
     ] = "debian-minimal",
+    initramfs: Annotated[
+        Literal["initramfs-tools", "dracut"],
+        typer.Option(
+            "--initramfs", help="What made its initrd: with dracut the image boots that has -dracut behind its name."
+        ),
+    ] = "initramfs-tools",
     root: RootOption = None,
     root_format: RootFormatOption = None,
     verify: VerifyOption = None,
@@ -88,6 +94,7 @@ def boot(
       netboot lab boot --firmware uefi --dhcp proxy --count 2
       netboot lab boot --firmware secure --loader grub
       netboot lab boot --root nfs-file --root-format erofs --verify
+      netboot lab boot --root iscsi --firmware uefi --initramfs dracut
       netboot lab boot --image debian-desktop --memory 2048 --timeout 1500 --screenshot desktop.png
       netboot lab boot --json | jq '.clients[].seconds'
 
@@ -109,13 +116,19 @@ def boot(
         memory_mib=memory,
         timeout_s=timeout,
         keep=keep,
-        image=VersionRef.parse(image),
+        image=_variant(VersionRef.parse(image), initramfs),
         wishes=wishes_of(root=root, root_format=root_format, verify=verify, upper=upper),
         screenshot=screenshot.absolute() if screenshot else None,
     )
     place_of(ctx, data_dir).images.get(spec.image)
     words = ["lab", "boot", *spec_words(spec), *(["--json"] if json_ else [])]
     raise typer.Exit(run_within_walls(spec, words, quiet=json_))
+
+
+def _variant(image: VersionRef, initramfs: str) -> VersionRef:
+    """The image of the same system whose initrd this program made."""
+    suffix = "" if initramfs == "initramfs-tools" else f"-{initramfs}"
+    return image if image.image.endswith(suffix) else VersionRef(f"{image.image}{suffix}", image.selector)
 
 
 def spec_words(spec: LabSpec) -> list[str]:

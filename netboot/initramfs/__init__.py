@@ -14,7 +14,7 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 
 # Units of these files that an image enables.
-UNITS = ("netboot-up.service",)
+UNITS = ("netboot-up.service", "netboot-upper.service")
 
 # The core's files; they lie side by side in an image and in an initrd.
 CORE = tuple(f"{part}.sh" for part in ("core", "tries", "root", "iscsi", "verity", "upper", "client", "data"))
@@ -29,7 +29,9 @@ COMMON_PLACES: Mapping[str, str] = {
     "image/damaged": "usr/lib/netboot/damaged",
     "image/damaged.rules": "usr/lib/udev/rules.d/90-netboot-damaged.rules",
     "image/netboot-up.service": "usr/lib/systemd/system/netboot-up.service",
+    "image/netboot-upper.service": "usr/lib/systemd/system/netboot-upper.service",
     "image/up": "usr/lib/netboot/up",
+    "image/watch-upper": "usr/lib/netboot/watch-upper",
 }
 
 # Packages (Debian's names) that the core needs in an image, and so in its initrd.
@@ -123,6 +125,7 @@ PROGRAMS = frozenset(
         "image/autologin-generator",
         "image/damaged",
         "image/up",
+        "image/watch-upper",
         "initramfs-tools/hooks/netboot",
     }
 )

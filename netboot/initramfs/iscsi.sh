@@ -40,11 +40,7 @@ nb_iscsi_login() {
 	for nb_setting in $(nb_iscsi_settings); do
 		set -- "$@" -P "$nb_setting"
 	done
-	busybox timeout -s KILL "$NB_MOUNT_TIMEOUT" iscsistart "$@" >"$NB_RUN/mount.log" 2>&1
-	nb_status=$?
-	[ "$nb_status" -ne 137 ] || nb_fail "no answer from $nb_server within $NB_MOUNT_TIMEOUT s" || return
-	[ "$nb_status" -eq 0 ] || return
-	nb_iscsi_daemon
+	nb_ask "$nb_server" iscsistart "$@" && nb_iscsi_daemon
 }
 
 # nb_iscsi_settings: iscsi.conf as words, name=value.

@@ -5,8 +5,6 @@
 #     nfs-file:SERVER:/PATH/FILE      a file system in a file; its hash tree is netboot.tree= beside it, or FILE.verity
 #     iscsi:SERVER::PORT:LUN:IQN      a file system on a disk; its hash tree is on the next LUN
 
-# One mount try may take this long: mount(2) of a hard NFS mount would otherwise hang for minutes.
-NB_MOUNT_TIMEOUT=${NB_MOUNT_TIMEOUT:-25}
 NB_MOUNTINFO=${NB_MOUNTINFO:-/proc/self/mountinfo}
 # KiB read ahead of what is asked for.  A system's reads are small and scattered: more is fetched for nothing.
 NB_READ_AHEAD=128
@@ -18,11 +16,7 @@ nb_loops=
 #
 # Without vers= mount.nfs asks for 4.2 and goes down to 3 as the server refuses; nolock matters to 3 only.
 nb_mount_nfs() {
-	busybox timeout -s KILL "$NB_MOUNT_TIMEOUT" \
-		mount.nfs "$1" "$2" -n -o "hard,nolock,retry=0,$3" >"$NB_RUN/mount.log" 2>&1
-	nb_status=$?
-	[ "$nb_status" -ne 137 ] || echo "no answer from ${1%%:*} within $NB_MOUNT_TIMEOUT s" >"$NB_RUN/mount.log"
-	return "$nb_status"
+	nb_ask "${1%%:*}" mount.nfs "$1" "$2" -n -o "hard,nolock,retry=0,$3"
 }
 
 # nb_mount_version HOST:/PATH DIRECTORY: a folder of a published version, which never changes.

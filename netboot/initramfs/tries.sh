@@ -9,6 +9,28 @@ NB_WAITS=${NB_WAITS:-1 2 3}
 NB_ROUND_WAIT=${NB_ROUND_WAIT:-30}
 NB_ROUNDS=${NB_ROUNDS:-3}
 
+# One try to reach a server may take this long: mount(2) of a hard NFS mount would otherwise hang for minutes.
+NB_MOUNT_TIMEOUT=${NB_MOUNT_TIMEOUT:-25}
+# After so many seconds without an answer somebody hears of it, though the try goes on.
+NB_SILENCE=${NB_SILENCE:-5}
+
+# nb_ask SERVER COMMAND...: one bounded try of a program that asks SERVER; what it says goes to mount.log.
+nb_ask() {
+	nb_asked=$1
+	shift
+	(
+		busybox sleep "$NB_SILENCE"
+		nb_report root-awaited message "no answer from $nb_asked for $NB_SILENCE s"
+	) </dev/null >/dev/null 2>&1 &
+	nb_watcher=$!
+	busybox timeout -s KILL "$NB_MOUNT_TIMEOUT" "$@" >"$NB_RUN/mount.log" 2>&1
+	nb_status=$?
+	kill "$nb_watcher" 2>/dev/null
+	wait "$nb_watcher" 2>/dev/null
+	[ "$nb_status" -ne 137 ] || nb_fail "no answer from $nb_asked within $NB_MOUNT_TIMEOUT s"
+	return "$nb_status"
+}
+
 # nb_fail TEXT...: note why a step failed, where the tries find it; fails itself.
 nb_fail() {
 	echo "$*" >"$NB_RUN/mount.log"

@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     DATA_SENT = "data-sent"
     DATA_REFUSED = "data-refused"
     TRANSFER_FAILED = "transfer-failed"
+    ROOT_AWAITED = "root-awaited"
     ROOT_RETRIED = "root-retried"
     ROOT_FAILED = "root-failed"
     UPPER_FULL = "upper-full"

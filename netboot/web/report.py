@@ -23,6 +23,7 @@ KINDS: Mapping[str, EventKind] = MappingProxyType(
         str(kind): kind
         for kind in (
             EventKind.INITRAMFS_STARTED,
+            EventKind.ROOT_AWAITED,
             EventKind.ROOT_RETRIED,
             EventKind.ROOT_MOUNTED,
             EventKind.ROOT_FAILED,

@@ -37,7 +37,7 @@ def test_an_import_from_its_beginning_to_its_end(bootable: Path, tmp_path: Path)
     exported = tmp_path / "again"
     exported.mkdir()
     with mounted(folder / "1/root.ext4", tmp_path / "mnt", "-o", "loop,ro") as root:
-        assert (root / "etc/enabled").read_text() == "--quiet enable netboot-up.service\n"
+        assert (root / "etc/enabled").read_text() == "--quiet enable netboot-up.service netboot-upper.service\n"
         assert (root / "usr/share/netboot/core.sh").is_file()
         assert not (root / "etc/ssh/ssh_host_rsa_key").exists()
     assert (bootable / "etc/ssh/ssh_host_rsa_key").read_text() == "secret"

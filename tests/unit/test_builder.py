@@ -58,7 +58,7 @@ def test_units_are_adjusted_and_scripts_run_in_the_tree(tmp_path: Path) -> None:
         (tmp_path / "scripts" / name).touch()
     hooks = [word for word in argv(folders=(tmp_path,), enable=("a.service",), mask=()) if "--customize-hook" in word]
     assert hooks == [
-        '--customize-hook=chroot "$1" systemctl --quiet enable a.service netboot-up.service',
+        '--customize-hook=chroot "$1" systemctl --quiet enable a.service netboot-up.service netboot-upper.service',
         '--customize-hook=chroot "$1" systemctl --quiet disable ssh.service',
         f'--customize-hook={tmp_path}/scripts/10-a "$1"',
         f'--customize-hook={tmp_path}/scripts/20-b "$1"',

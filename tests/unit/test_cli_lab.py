@@ -138,6 +138,20 @@ def test_missing_image_is_told_before_anything_is_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "image"),
+    [
+        ("--initramfs dracut", "debian-minimal-dracut"),
+        ("--initramfs dracut --image kiosk:3", "kiosk-dracut"),
+        ("--initramfs dracut --image kiosk-dracut", "kiosk-dracut"),
+    ],
+)
+def test_another_initramfs_is_another_image(tmp_path: Path, options: str, image: str) -> None:
+    missing = Cli(tmp_path)("lab", "boot", *options.split())
+    assert missing.code == 3
+    assert f"there is no image {image}" in missing.stderr
+
+
 def test_lab_takes_root(tmp_path: Path) -> None:
     publish_image(tmp_path, "debian-minimal")
     open_to_all(tmp_path)

@@ -193,6 +193,39 @@ def test_the_way_is_taken_again_until_the_root_stands(sh: Sh, tmp_path: Path) ->
 # -- identity
 
 
+def test_a_server_that_keeps_silent_is_told_of_while_it_is_waited_for(sh: Sh, tmp_path: Path) -> None:
+    said = tmp_path / "reports"
+    report = f'nb_report() {{ echo "$*" >>{said}; }}; '
+    program(tmp_path, "mount.nfs", "exec sleep 9")
+    done = sh(f"{report} nb_ask 10.9.0.1 mount.nfs x", NB_SILENCE="1", NB_MOUNT_TIMEOUT="3")
+    assert done.returncode == 137
+    assert said.read_text() == "root-awaited message no answer from 10.9.0.1 for 1 s\n"
+    assert (tmp_path / "run/mount.log").read_text() == "no answer from 10.9.0.1 within 3 s\n"
+    said.unlink()
+    program(tmp_path, "mount.nfs", "echo refused >&2; exit 32")
+    done = sh(f"{report} nb_ask 10.9.0.1 mount.nfs x; echo $?; sleep 2", NB_SILENCE="1")
+    assert done.stdout == "32\n"
+    assert not said.exists()
+
+
+def test_a_full_layer_is_told_once_and_again_when_it_was_emptied(sh: Sh, tmp_path: Path) -> None:
+    said, left = tmp_path / "reports", tmp_path / "left"
+    program(tmp_path, "stat", f"head -n 1 {left}; sed -i 1d {left}")
+    # `sleep` ends the watch when there is nothing left to see.
+    program(tmp_path, "sleep", f"test -s {left}")
+    left.write_text(
+        "900 1000 50 90 1048576\n9 1000 50 90 1048576\n8 1000 50 90 1048576\n"
+        + "200 1000 50 90 1048576\n500 1000 0 90 1048576\n"
+    )
+    watch = (FOLDER / "image/watch-upper").read_text().partition("core.sh\n\n")[2]
+    done = sh(f'nb_report() {{ echo "$*" >>{said}; }}\n{watch}')
+    assert done.stderr == ""
+    assert said.read_text().splitlines() == [
+        "upper-full message 9 of 1000 MiB are left, 50 of 90 inodes",
+        "upper-full message 500 of 1000 MiB are left, 0 of 90 inodes",
+    ]
+
+
 def test_the_client_has_its_name_and_an_id_of_its_own_before_nfs_starts(sh: Sh, tmp_path: Path) -> None:
     for name in ("hostname", "modprobe"):
         program(tmp_path, name, "exit 0")

@@ -62,6 +62,13 @@ def test_the_second_try_that_fails_is_told_and_one_that_succeeds_forgotten() -> 
     assert verdict(story(twice, (K.ROOT_MOUNTED, 5, {})), now=6).outcome is Outcome.BOOTING
 
 
+def test_a_server_that_is_waited_for_is_told_at_once() -> None:
+    silent = story((K.INITRAMFS_STARTED, 1, {}), (K.ROOT_AWAITED, 6, {"message": "no answer from 10.9.0.1 for 5 s"}))
+    found = verdict(silent, now=6.1)
+    assert (found.outcome, found.missing) == (Outcome.STALLED, K.ROOT_MOUNTED)
+    assert "does not answer" in found.cause
+
+
 def test_a_full_layer_of_a_running_client_is_told_until_it_boots_again() -> None:
     full = story((K.UP, 1, {}), (K.UPPER_FULL, 9, {"message": "0 of 512 MiB are left"}))
     found = verdict(full, now=10)
