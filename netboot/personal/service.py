@@ -14,7 +14,7 @@ from netboot.model.sizes import parse_size
 from netboot.model.target import ImageTarget
 from netboot.personal.archive import pack
 from netboot.personal.entries import Entries, File, beneath, laid_over
-from netboot.personal.hostkeys import HostKeys
+from netboot.personal.hostkeys import SSH, HostKeys
 from netboot.personal.layout import (
     IN_ARCHIVE,
     ROOT,
@@ -70,7 +70,7 @@ class OwnData:
         kept = self._kept(target, asked) if target.persist else None
         folders = [*template_folders(target, asked.templates), *file_folders(target)]
         if target.host_keys:
-            folders.append(self._clients / target.mac.dashed)
+            folders.append(self._clients / target.mac.dashed / SSH)
         sign = sign_of((replace(target, reason=""), asked.address, asked.server), folders)
         return self._shelf.get(
             (target.mac, trusted), sign, lambda: pack(self._entries(target, asked, kept, trusted=trusted))

@@ -116,14 +116,16 @@ class Volumes:
                     _address(self._shared[mac]),
                     mac,
                 )
-                (self._clients / mac.dashed / _NOTE).unlink(missing_ok=True)
             self._publish({mac: export for mac, export in self._shared.items() if mac not in removed | lost})
-            for mac in removed:
-                unmount_volume(self._place(mac))
 
     def _publish(self, shared: dict[MacAddress, Export]) -> None:
+        """Export these and no other; what is exported no more is neither mounted again nor kept mounted."""
+        gone = self._shared.keys() - shared.keys()
         self._share(tuple(shared.values()))
         self._shared = shared
+        for mac in gone:
+            (self._clients / mac.dashed / _NOTE).unlink(missing_ok=True)
+            unmount_volume(self._place(mac))
 
     def _mount(self, mac: MacAddress, size_bytes: int) -> None:
         (self._exports / _MOUNTS).mkdir(parents=True, exist_ok=True, mode=0o700)

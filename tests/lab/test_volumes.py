@@ -38,6 +38,7 @@ def test_a_clients_data_are_for_its_address_alone(tmp_path: Path) -> None:
         "moved_reads": "of one",
         "old_address_reads": "refused",
         "lost_reads": "refused",
+        "lost_is_mounted": False,
         "other_goes_on": "of two",
         "plan": False,
     }

@@ -122,6 +122,7 @@ def own_address(folder: Path) -> Any:
     server.volumes.review({(MAC, THREE)})
     become(THREE)
     seen["lost_reads"] = get(server, "secret")[:7]
+    seen["lost_is_mounted"] = mounted(server.place()) is not None
     become(TWO)
     seen["other_goes_on"] = get(server, "file", mac=OTHER_MAC)
     seen["plan"] = bool(make_plan(server.exporter._own, server.backend.observe()))
