@@ -46,9 +46,7 @@ class Asker:
 
     def sha256(self, target: str, lun: int, scratch: Path) -> str:
         """The SHA-256 of all that is read of a disk."""
-        done = _run(
-            ["qemu-img", "convert", "-U", "--image-opts", "-O", "raw", self._options(target, lun), str(scratch)]
-        )
+        done = _run(["qemu-img", "convert", "-U", "-O", "raw", *self._options(target, lun), str(scratch)])
         assert done.returncode == 0, done.stderr
         return hashlib.sha256(scratch.read_bytes()).hexdigest()
 
@@ -63,7 +61,7 @@ class Asker:
     @contextmanager
     def logged_in(self, target: str, lun: int) -> Iterator[subprocess.Popen[str]]:
         """A session that lasts; QEMU's shell, which reads by `read OFFSET LENGTH`."""
-        argv = ["qemu-io", "-r", "--image-opts", self._options(target, lun)]
+        argv = ["qemu-io", "-r", *self._options(target, lun)]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
             try:
                 assert "read 4096/4096" in read(shell, 0)
@@ -71,7 +69,8 @@ class Asker:
             finally:
                 shell.communicate("quit\n", timeout=30)
 
-    def _options(self, target: str, lun: int) -> str:
+    def _options(self, target: str, lun: int) -> list[str]:
+        """A disk, as QEMU's tools are told of it."""
         words = {
             "driver": "iscsi",
             "transport": "tcp",
@@ -79,8 +78,10 @@ class Asker:
             "target": target,
             "lun": lun,
             "initiator-name": self.name,
+            **({"user": self.user, "password-secret": "chap"} if self.user else {}),
         }
-        return ",".join(f"{key}={value}" for key, value in words.items())
+        objects = ["--object", f"secret,id=chap,data={self.secret}"] if self.user else []
+        return [*objects, "--image-opts", ",".join(f"{key}={value}" for key, value in words.items())]
 
 
 def read(shell: subprocess.Popen[str], offset: int) -> str:
@@ -96,4 +97,4 @@ def read(shell: subprocess.Popen[str], offset: int) -> str:
 
 
 def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=300)

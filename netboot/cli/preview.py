@@ -15,12 +15,12 @@ from netboot.boot.script import Renderer, ScriptContext, ScriptKind
 from netboot.config import Config
 from netboot.config.paths import DataDir, templates_dir
 from netboot.errors import NetbootError, Unavailable
-from netboot.exports.iscsi_tgt import Tgt
+from netboot.exports.detect import make_iscsi_backend
 from netboot.exports.places import expected_place
 from netboot.images.rootfiles import known_files
 from netboot.model.loader import LoaderChoice
 from netboot.model.request import Arch
-from netboot.model.root import RootPlace
+from netboot.model.root import RootMode, RootPlace
 from netboot.model.target import ImageTarget
 from netboot.system.links import Links
 
@@ -44,7 +44,7 @@ def preview(image: ImageTarget, arch: int, address: IPv4Address | None, config: 
     server = _server_for(config, address)
     kind = _kind(image, arch)
     files = known_files(image.version, image.root_format)
-    place = expected_place(image, files, exports=data.exports, first_lun=Tgt.first_lun)
+    place = expected_place(image, files, exports=data.exports, first_lun=_first_lun(image, config, data))
     return Preview(
         server=server,
         root=f"{image.root}:{server}:{place.place}",
@@ -52,6 +52,12 @@ def preview(image: ImageTarget, arch: int, address: IPv4Address | None, config: 
         kind=kind,
         script=_render(kind, image, server, config, place),
     )
+
+
+def _first_lun(image: ImageTarget, config: Config, data: DataDir) -> int:
+    if image.root is not RootMode.ISCSI:
+        return 0
+    return make_iscsi_backend(config.exports.iscsi, run=data.run, root=data.exports).first_lun
 
 
 def _render(kind: ScriptKind, image: ImageTarget, server: IPv4Address, config: Config, place: RootPlace) -> str:

@@ -41,6 +41,14 @@ class ExportBackend(StrEnum):
     GANESHA = "ganesha"
 
 
+class IscsiServer(StrEnum):
+    """Which iSCSI target serves the images; `auto` takes the kernel's, LIO, where there is one."""
+
+    AUTO = "auto"
+    LIO = "lio"
+    TGT = "tgt"
+
+
 class UnknownPolicy(StrEnum):
     NOTHING = "nothing"
     MENU = "menu"
@@ -249,6 +257,7 @@ class ExportSettings:
     backend: ExportBackend = setting(
         ExportBackend.AUTO, values.choice(ExportBackend), "The NFS server: auto, kernel or ganesha."
     )
+    iscsi: IscsiServer = setting(IscsiServer.AUTO, values.choice(IscsiServer), "The iSCSI target: auto, lio or tgt.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

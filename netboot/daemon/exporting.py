@@ -12,10 +12,9 @@ from netboot.config import Config
 from netboot.config.paths import DataDir
 from netboot.daemon.policies import served_networks
 from netboot.errors import NetbootError
-from netboot.exports.detect import make_backend
+from netboot.exports.detect import make_backend, make_iscsi_backend
 from netboot.exports.exporter import Exporter
 from netboot.exports.iscsi_exporter import IscsiExporter
-from netboot.exports.iscsi_tgt import Tgt
 from netboot.exports.nfs_exporter import NfsExporter
 from netboot.exports.plan import Export
 from netboot.images.derived import find_derived
@@ -39,9 +38,10 @@ def make_exporter(config: Config, data: DataDir, images: ImageStore) -> Exporter
     """The exporter for this machine's servers.  Raises `Unavailable` when there is none of NFS."""
     networks, files_of = served_networks(config), partial(_files_of, images)
     backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
+    make_targets = partial(make_iscsi_backend, config.exports.iscsi, run=data.run, root=data.exports)
     return Exporter(
         NfsExporter(backend, root=data.exports, networks=networks, files_of=files_of),
-        IscsiExporter(lambda: Tgt(data.run), root=data.exports, networks=networks, files_of=files_of),
+        IscsiExporter(make_targets, root=data.exports, networks=networks, files_of=files_of),
     )
 
 

@@ -110,7 +110,7 @@ class IscsiExporter:
             known = self._served.get((version.label, format))
             admitted = {initiator, *(each.name for each in (known.target.initiators if known else ()))}
             made = self._make(version, format, admitted)
-            self._carry_out({**self._served, (version.label, format): made})
+            self._carry_out({**self._served, (version.label, format): made}, only=made.target.name)
             return made.place
 
     def served(self, version: Version, format: RootFormat, initiator: str) -> RootPlace | None:
@@ -198,17 +198,18 @@ class IscsiExporter:
         except OSError:
             return frozenset()
 
-    def _carry_out(self, served: dict[tuple[str, RootFormat], _Served]) -> None:
-        """Serve these from now on; as before when it fails."""
+    def _carry_out(self, served: dict[tuple[str, RootFormat], _Served], *, only: str | None = None) -> None:
+        """Serve these from now on; as before when it fails.  Where only one differs, it alone is looked at."""
         try:
-            self._change_to(served)
+            self._change_to(served, only)
         except NetbootError:
             with suppress(NetbootError):
-                self._change_to(self._served)
+                self._change_to(self._served, only)
             raise
         self._served = served
 
-    def _change_to(self, served: dict[tuple[str, RootFormat], _Served]) -> None:
+    def _change_to(self, served: dict[tuple[str, RootFormat], _Served], only: str | None) -> None:
         backend = self._started()
-        if plan := make_plan((each.target for each in served.values()), backend.observe()):
+        desired = (each.target for each in served.values() if only in (None, each.target.name))
+        if plan := make_plan(desired, backend.observe(None if only is None else [only])):
             backend.carry_out(plan)

@@ -16,8 +16,8 @@ from netboot.errors import NetbootError, Unavailable
 from netboot.exports.process import Supervised
 from netboot.exports.targets import PORT, Add, Change, Initiator, Lun, Observed, Remove, Target, TargetPlan
 from netboot.exports.tgt_accounts import UNKNOWN, Accounts
-from netboot.exports.tgt_show import TgtTarget, parse_targets, word_of
-from netboot.exports.tgt_socket import ALL_TARGETS, TARGET_ACTIVE, Mode, Op, TgtRefused, TgtSocket, check_file
+from netboot.exports.tgt_show import TgtTarget, parse_accounts, parse_targets, word_of
+from netboot.exports.tgt_socket import ALL_TARGETS, SOCKET, TARGET_ACTIVE, Mode, Op, TgtRefused, TgtSocket, check_file
 
 PROGRAM = "tgtd"
 
@@ -38,7 +38,7 @@ class Tgt:
 
     def __init__(self, run: Path) -> None:
         self._run = run
-        self._socket = TgtSocket(run / "tgt")
+        self._socket = TgtSocket(run)
         self._pid_file = run / "tgtd.pid"
         self._server = Supervised(
             argv=(PROGRAM, "-f", "-C", "0", "-t", str(_THREADS), "-p", str(self._pid_file)),
@@ -46,7 +46,8 @@ class Tgt:
             log=run / "tgtd.log",
             port=PORT,
             service="iSCSI",
-            env={"TGT_IPC_SOCKET": str(self._socket.base)},
+            env={"TGT_IPC_SOCKET": SOCKET},
+            folder=run,
             taken_hint="another iSCSI target runs: systemctl disable --now tgt, or see ss -ltnp",
         )
         self._accounts = Accounts(self._socket)
@@ -54,19 +55,20 @@ class Tgt:
     def prepare(self) -> None:
         if not shutil.which(PROGRAM):
             raise Unavailable("tgt is not installed", hint="apt-get install tgt")
-        self._socket.check()
         self._run.mkdir(parents=True, exist_ok=True)
         self._note_pid()
         self._server.prepare()
 
     def observe(self, only: Collection[str] | None = None) -> Sequence[Observed]:
-        return [self._observed(each) for name, each in self._targets().items() if only is None or name in only]
+        return [self._observed(each) for each in parse_targets(self._show(), only=only).values()]
 
     def carry_out(self, plan: TargetPlan) -> None:
         self._start()
-        there = self._targets()
-        numbers = {name: each.number for name, each in there.items()}
-        bound = {name: list(each.accounts) for name, each in there.items()}
+        shown = self._show()
+        changed = {step.after.name for step in plan.steps if isinstance(step, Change)}
+        there, accounts = parse_targets(shown, only=changed), parse_accounts(shown)
+        numbers = {name: number for name, (number, _) in accounts.items()}
+        bound = {name: users for name, (_, users) in accounts.items()}
         for step in plan.steps:
             match step:
                 case Remove(target):
@@ -108,10 +110,10 @@ class Tgt:
         if pid := self._socket.server():
             self._pid_file.write_text(f"{pid}\n")
 
-    def _targets(self) -> dict[str, TgtTarget]:
+    def _show(self) -> str:
         if not self._server.alive():
-            return {}
-        return parse_targets(self._socket.ask("show its targets", Mode.TARGET, Op.SHOW, target=ALL_TARGETS))
+            return ""
+        return self._socket.ask("show its targets", Mode.TARGET, Op.SHOW, target=ALL_TARGETS)
 
     def _observed(self, seen: TgtTarget) -> Observed:
         """tgtd tells neither secrets nor whose they are; what we do not remember is told as unknown."""

@@ -28,7 +28,7 @@ class Supervised:
     """One server program that listens on TCP `port`, for which clients need `service`.
 
     `argv` holds `pid_file`'s path as a word, by which a running one is told from a stranger with the same number.
-    `env` is added to our environment.
+    `env` is added to our environment; it works in `folder`.
     """
 
     argv: tuple[str, ...]
@@ -38,6 +38,7 @@ class Supervised:
     taken_hint: str
     service: str = "NFS"
     env: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
     timeout_s: float = 30.0
     _child: subprocess.Popen[str] | None = field(default=None, init=False)
 
@@ -55,7 +56,7 @@ class Supervised:
         """Start it and wait until it listens; `Unavailable` when the port is another's or it does not come up."""
         self.prepare()
         self.log.write_text("", encoding="utf-8")
-        self._child = start_service(self.argv, log=self.log, env=self.env)
+        self._child = start_service(self.argv, log=self.log, env=self.env, folder=self.folder)
         self._await(lambda: listens(self.port), "did not start to listen")
 
     def reload(self, *, until: str) -> None:

@@ -34,18 +34,6 @@ class Chap:
     user: str
     secret: str = field(repr=False)
 
-    def __post_init__(self) -> None:
-        if not _CHAP_USER.fullmatch(self.user):
-            raise InvalidInput(
-                f"{self.user!r} cannot be a CHAP user's name",
-                hint="use up to 128 letters, digits and marks, without blanks and commas",
-            )
-        if not _CHAP_SECRET.fullmatch(self.secret):
-            raise InvalidInput(
-                f"the CHAP secret of {self.user} cannot be used",
-                hint="use 12 to 128 letters, digits and marks, without blanks and commas, not beginning with NULL",
-            )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initiator:
@@ -54,13 +42,10 @@ class Initiator:
     name: str
     chap: Chap | None = None
 
-    def __post_init__(self) -> None:
-        check_name(self.name)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lun:
-    """A disk of a target: the bytes of the file `path`."""
+    """A disk of a target: the bytes of the file, or block device, `path`, which no symbolic link leads to."""
 
     number: int
     path: Path
@@ -80,9 +65,6 @@ class Target:
     networks: tuple[IPv4Network, ...] | None = ()
     portals: tuple[IPv4Address, ...] | None = (IPv4Address("0.0.0.0"),)  # noqa: S104 - all of the server's
     initiators: tuple[Initiator, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
 
     def serial(self, lun: Lun) -> str:
         """By what initiators know the disk again: 32 hex digits, the same on every server and after every restart."""
@@ -138,34 +120,52 @@ class TargetPlan:
         return bool(self.steps)
 
 
-def check_name(name: str) -> None:
-    """Raises `InvalidInput` for what is no name that we give."""
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
-        raise InvalidInput(
-            f"{name!r} is no iSCSI name", hint="write iqn.YEAR-MONTH.DOMAIN:NAME in lower case, at most 223 characters"
-        )
+def check(target: Target) -> None:
+    """Raises `InvalidInput` for what no backend can take.  What is observed may have been made by anybody."""
+    for name in (target.name, *(each.name for each in target.initiators)):
+        if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+            raise InvalidInput(
+                f"{name!r} is no iSCSI name",
+                hint="write iqn.YEAR-MONTH.DOMAIN:NAME in lower case, at most 223 characters",
+            )
+    for chap in (each.chap for each in target.initiators if each.chap):
+        if not _CHAP_USER.fullmatch(chap.user):
+            raise InvalidInput(
+                f"{chap.user!r} cannot be a CHAP user's name",
+                hint="use up to 128 letters, digits and marks, without blanks and commas",
+            )
+        if not _CHAP_SECRET.fullmatch(chap.secret):
+            raise InvalidInput(
+                f"the CHAP secret of {chap.user} cannot be used",
+                hint="use 12 to 128 letters, digits and marks, without blanks and commas, not beginning with NULL",
+            )
 
 
 def make_plan(desired: Iterable[Target], observed: Iterable[Observed]) -> TargetPlan:
-    """The steps that turn what is `observed` into what is `desired`, as far as clients let us; then it is empty."""
+    """The steps that turn what is `observed` into what is `desired`, as far as clients let us; then it is empty.
+
+    Raises `InvalidInput` for what is desired and no backend can take.
+    """
     wanted = {each.name: each for each in desired}
+    for target in wanted.values():
+        check(target)
     there = {each.target.name: each for each in observed}
     removals: list[Step] = []
     changes: list[Step] = []
     additions: list[Step] = [Add(wanted[name]) for name in sorted(wanted.keys() - there.keys())]
     kept: list[str] = []
     for name, seen in sorted(there.items()):
-        target = wanted.get(name)
-        if target is not None and target.luns == seen.target.luns:
-            change = Change(seen.target, _without_loss(target, seen))
-            kept += [f"{each.name} at {name}" for each in _stay(target, seen)]
+        new = wanted.get(name)
+        if new is not None and new.luns == seen.target.luns:
+            change = Change(seen.target, _without_loss(new, seen))
+            kept += [f"{each.name} at {name}" for each in _stay(new, seen)]
             if not _same(change):
                 changes.append(change)
         elif seen.users:
             kept.append(name)
         else:
             removals.append(Remove(seen.target))
-            additions += [Add(target)] if target is not None else []
+            additions += [Add(new)] if new is not None else []
     return TargetPlan(steps=(*removals, *changes, *additions), kept=tuple(kept))
 
 

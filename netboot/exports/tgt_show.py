@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -21,6 +21,7 @@ _LUN = re.compile(
     re.MULTILINE,
 )
 _USER = re.compile(r"^            Initiator: (\S+) alias: ", re.MULTILINE)
+_ACCOUNTS = re.compile(r"^    Account information:\n((?: {8}.*\n)*)", re.MULTILINE)
 _SECTION = re.compile(r"^    (\S.*) information:\n((?: {8}.*\n?)*)", re.MULTILINE)
 
 
@@ -37,12 +38,30 @@ class TgtTarget:
     users: frozenset[str]
 
 
-def parse_targets(listing: str) -> dict[str, TgtTarget]:
-    """The targets, by name, of what tgtadm --mode target --op show prints."""
+def parse_targets(listing: str, *, only: Collection[str] | None = None) -> dict[str, TgtTarget]:
+    """The targets, by name, of what tgtadm --mode target --op show prints; all, or those of these names."""
+    return {
+        name: _parse_target(number, name, text)
+        for name, (number, text) in _split(listing).items()
+        if only is None or name in only
+    }
+
+
+def parse_accounts(listing: str) -> dict[str, tuple[int, list[str]]]:
+    """Of all targets, by name, their numbers, and their accounts in order: what one may be in others' way for."""
+    found = {}
+    for name, (number, text) in _split(listing).items():
+        accounts = _ACCOUNTS.search(text)
+        found[name] = (number, _words(accounts.group(1)) if accounts else [])
+    return found
+
+
+def _split(listing: str) -> dict[str, tuple[int, str]]:
+    """The number and the text of each target, by name."""
     heads = list(_TARGET.finditer(listing))
     starts = [*(head.start() for head in heads), len(listing)]
     return {
-        head.group(2): _parse_target(int(head.group(1)), head.group(2), listing[head.end() : end])
+        head.group(2): (int(head.group(1)), listing[head.end() : end])
         for head, end in zip(heads, starts[1:], strict=True)
     }
 

@@ -7,6 +7,7 @@ usr/tgtadm.h, in the machine's byte order.  One connection a request.
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -26,8 +27,8 @@ _PEER = struct.Struct("=3i")
 # What tgtd takes of text in one request, and what of a path it passes on.
 _MOST_TEXT = 8 * 1024
 _LONGEST_PATH = 1023
-# struct sockaddr_un
-_LONGEST_SOCKET = 107
+# What tgtd is told to call its socket in the folder that it works in; it adds its control port, 0.
+SOCKET = "tgt"
 
 _TIMEOUT_S = 30.0
 
@@ -98,19 +99,11 @@ def check_file(path: Path) -> None:
 
 
 class TgtSocket:
-    """The management socket at `path` of a tgtd with TGT_IPC_SOCKET=BASE, which adds its control port, 0."""
+    """The management socket of a tgtd that works in `folder` and calls it `SOCKET`."""
 
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.path = base.with_name(f"{base.name}.0")
-
-    def check(self) -> None:
-        """`Unavailable` when there can be no socket of this name."""
-        if len(str(self.path).encode()) > _LONGEST_SOCKET:
-            raise Unavailable(
-                f"tgtd cannot have its socket at {self.path}: the name is too long",
-                hint="take a data directory with a shorter name",
-            )
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.path = folder / f"{SOCKET}.0"
 
     def server(self) -> int | None:
         """The process that listens at the socket."""
@@ -139,10 +132,15 @@ class TgtSocket:
 
     @contextmanager
     def _connected(self) -> Iterator[socket.socket]:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_TIMEOUT_S)
-            connection.connect(str(self.path))
-            yield connection
+        """By way of the folder's descriptor: a socket's name has 107 characters at most, a data directory's more."""
+        folder = os.open(self._folder, os.O_PATH | os.O_CLOEXEC)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(_TIMEOUT_S)
+                connection.connect(f"/proc/self/fd/{folder}/{self.path.name}")
+                yield connection
+        finally:
+            os.close(folder)
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:

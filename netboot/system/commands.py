@@ -195,18 +195,19 @@ def _bytes_of(pipe: IO[str] | None) -> BinaryIO:
 
 
 def start_service(
-    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None
+    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> subprocess.Popen[str]:
     """Start a program that outlives this call, in a session of its own; it writes to `log`.
 
     The caller ends it.  It also outlives us when we are killed: see the NFS server, which clients' roots hang on.
-    `env` is added to our environment.
+    `env` is added to our environment; it works in `folder`.
     """
     with log.open("a", encoding="utf-8") as output:
         try:
             return subprocess.Popen(
                 _words(argv),
                 env={**os.environ, **(env or {})},
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -60,9 +60,12 @@ def attached(file: Path, *, writable: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def attached_part(file: Path, *, offset: int, size_bytes: int) -> Iterator[Path]:
-    """A loop device of these bytes of `file`, read-only and new; kept for this block, and beyond it while mounted."""
-    device, descriptor = _attach(file, offset=offset, size_bytes=size_bytes)
+def attached_part(file: Path, *, offset: int, size_bytes: int, writable: bool = False) -> Iterator[Path]:
+    """A new loop device of these bytes of `file`, which no other gets to share, be they all of it.
+
+    It is kept for this block, and beyond it while it is mounted or otherwise used.
+    """
+    device, descriptor = _attach(file, writable=writable, offset=offset, size_bytes=size_bytes)
     try:
         yield device
     finally:
@@ -70,15 +73,20 @@ def attached_part(file: Path, *, offset: int, size_bytes: int) -> Iterator[Path]
 
 
 def find_loop(file: Path) -> Path | None:
-    """The loop device that has `file` behind it, None if there is none."""
+    """The loop device that has `file` behind it, None if there is none.  One of a part is somebody's own."""
     wanted = str(file.resolve())
     for backing in SYS_BLOCK.glob("loop*/loop/backing_file"):
+        loop = backing.parent
         try:
-            if backing.read_text().rstrip("\n") == wanted:
-                return Path("/dev") / backing.parent.parent.name
+            if backing.read_text().rstrip("\n") == wanted and _is_whole(loop):
+                return Path("/dev") / loop.parent.name
         except OSError:
             continue  # cleared while we looked
     return None
+
+
+def _is_whole(loop: Path) -> bool:
+    return all(int((loop / name).read_text()) == 0 for name in ("offset", "sizelimit"))
 
 
 def _attach(file: Path, *, writable: bool = False, offset: int = 0, size_bytes: int = 0) -> tuple[Path, int]:

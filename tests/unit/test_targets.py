@@ -173,14 +173,22 @@ def test_networks_and_portals_are_told() -> None:
 @pytest.mark.parametrize("secret", ["short", "with blank in it", "with,comma,in,it", "NULL-and-more-of-it", "ü" * 20])
 def test_a_secret_that_a_backend_cannot_take_is_refused_and_not_told(secret: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        Chap(user="lab-1", secret=secret)
+        make_plan([target(1, initiator(1, secret))], [])
     assert secret not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", "lab-1", "iqn.2018-05.arpa.home.netboot:Lab", f"{PREFIX}:{'x' * 200}", "iqn.x:y"])
 def test_what_is_no_iscsi_name_is_refused(name: str) -> None:
-    with pytest.raises(InvalidInput, match="no iSCSI name"):
-        Initiator(name=name)
+    for wrong in (target(1, Initiator(name=name)), replace(target(1), name=name)):
+        with pytest.raises(InvalidInput, match="no iSCSI name"):
+            make_plan([wrong], [])
+
+
+def test_what_somebody_else_added_is_taken_away_however_it_is_called() -> None:
+    strange = Initiator(name="iqn.1994-05.com.example:ABC", chap=Chap(user="a b", secret="short"))
+    (change,) = make_plan([target(1, initiator(1))], [seen(target(1, initiator(1), strange))]).steps
+    assert isinstance(change, Change)
+    assert change.expel == (strange,)
 
 
 def test_a_version_is_a_target_with_its_tree_beside_it() -> None:
