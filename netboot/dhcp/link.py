@@ -16,24 +16,22 @@ from contextlib import ExitStack, suppress
 from functools import lru_cache
 from ipaddress import IPv4Address
 
-from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT, Arrival
+from netboot.dhcp.decision import BOOT_PORT, SERVER_PORT
 from netboot.dhcp.destination import EVERYONE, Destination
 from netboot.dhcp.frame import ArpSender, arp_probe, arp_sender, udp_datagram, udp_packet
+from netboot.dhcp.intake import AT_ONCE, IP_PKTINFO, PACKET_MAX, Intake
 from netboot.dhcp.packets import Packet
 from netboot.dhcp.sieve import attach_sieve
 from netboot.errors import NetbootError, NotPermitted, Unavailable
 
 log = logging.getLogger(__name__)
 
-_IP_PKTINFO = 8
 _PKTINFO = struct.Struct("@I4s4s")
 _UDP_SEGMENT = 103  # of linux/udp.h
 _SIZE = struct.Struct("@H")
 _NO_OFFLOAD = {errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.EOPNOTSUPP, errno.ENOPROTOOPT}
 _ETH_P_IP, _ETH_P_ARP = 0x0800, 0x0806
 _EVERY_STATION = b"\xff" * 6
-# No DHCP message is longer than one packet; what is cut off here would not have been read.
-_BUFFER = 4096
 # A classroom that is switched on at once sends faster than one commit takes: some thousand packets of room.
 # On the way out packets to relays may wait for ARP.
 _QUEUE_BYTES = 4 << 20
@@ -63,6 +61,7 @@ class Link:
             self._undo = undo.pop_all()
         for raw in filter(None, (self._ip, self._arp, self._replies)):
             self._undo.enter_context(raw)
+        self._intake = Intake()
         self._offloads = True
         self._bound = {port: int(sock.getsockname()[1]) for port, sock in self._udp.items()}
         if self._ip is None:
@@ -85,17 +84,17 @@ class Link:
         return self._bound[BOOT_PORT]
 
     def receive(self, limit: int) -> Iterator[Packet]:
-        """The packets that wait on either port, at most `limit` of each."""
+        """The packets that wait on either port, at most `limit` of each or a little more."""
         for port, sock in self._udp.items():
-            for _ in range(limit):
+            for _ in range(0, limit, AT_ONCE):
                 try:
-                    payload, ancillary, _, source = sock.recvmsg(_BUFFER, socket.CMSG_SPACE(_PKTINFO.size))
-                except BlockingIOError:
-                    break
+                    packets = self._intake.take(sock, port)
                 except OSError as error:  # the link went down, or an ICMP error of an earlier reply came back
                     log.debug("%s: %s", self.interface, error)
                     break
-                yield Packet(payload, _arrival(source, _asked_address(ancillary), port))
+                yield from packets
+                if len(packets) < AT_ONCE:
+                    break
 
     def send(self, payloads: Sequence[bytes], to: Destination, *, source: IPv4Address, port: int) -> None:
         """Send replies of one length to one place from our `port` (67 or 4011).  Raises OSError if the kernel refuses.
@@ -148,7 +147,7 @@ class Link:
         """What other DHCP servers said to clients here since the last call, and who; at most `limit` of it."""
         for _ in range(limit if self._replies else 0):
             try:
-                packet = self._replies.recv(_BUFFER) if self._replies else b""
+                packet = self._replies.recv(PACKET_MAX) if self._replies else b""
             except OSError:
                 return
             if datagram := udp_datagram(packet):
@@ -160,7 +159,7 @@ def _open_udp(interface: str, port: int, *, shared: bool) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode() + b"\0")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for option in _QUEUES:
@@ -189,23 +188,10 @@ def _open_packet(
     return sock
 
 
-@lru_cache(maxsize=1024)
-def _arrival(source: tuple[str, int], asked: bytes, port: int) -> Arrival:
-    """Almost all packets come from the same few: a relay, or a client that has no address yet."""
-    return Arrival(source=(IPv4Address(source[0]), source[1]), destination=IPv4Address(asked), port=port)
-
-
-def _asked_address(ancillary: list[tuple[int, int, bytes]]) -> bytes:
-    for level, kind, data in ancillary:
-        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(data) >= _PKTINFO.size:
-            return data[8:12]
-    return EVERYONE.packed
-
-
 @lru_cache(maxsize=64)
 def _sent_from(address: bytes) -> tuple[tuple[int, int, bytes]]:
     """What has the kernel send from this address of ours."""
-    return ((socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(0, address, bytes(4))),)
+    return ((socket.IPPROTO_IP, IP_PKTINFO, _PKTINFO.pack(0, address, bytes(4))),)
 
 
 def _explained(error: OSError, interface: str, port: int) -> NetbootError:

@@ -44,6 +44,19 @@ def test_last_word_on_an_address_counts(leases: LeaseRepository) -> None:
     assert leases.load() == (taken_over,)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 63, 64, 65, 200])
+def test_a_batch_is_written_whole_and_in_its_order_however_large_it_is(leases: LeaseRepository, count: int) -> None:
+    batch = [
+        ONE._replace(address=IPv4Address("10.0.0.0") + number, expires_at=float(number), client_id=bytes([number, 0]))
+        for number in range(count)
+    ]
+    overtaken = [each._replace(mac=OTHER_MAC, state=LeaseState.RELEASED, hostname=None) for each in batch[:-1]]
+
+    leases.commit([*overtaken, *batch])
+
+    assert leases.load() == tuple(batch)
+
+
 def test_overtaken_lines_are_cleared_away_when_many_have_gathered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
