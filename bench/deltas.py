@@ -1,8 +1,9 @@
 """`python -m bench.deltas OLD NEW`: the delta between two raw images, beside what others make of the same pair.
 
 For each way: what the difference takes on the disk, what it takes when zstd has compressed it for a transport, the time
-to make it and to apply it to a copy of the old image, and the most memory that either took.  Both images are read once
-before, so that all find them in the page cache; what comes of the old image is compared with the new one, bit by bit.
+to make it and to apply it to a copy of the old image, the CPU time of both, which a busy machine changes least, and the
+most memory that either took.  Both images are read once before, so that all find them in the page cache; what comes of
+the old image is compared with the new one, bit by bit.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Outcome:
     compressed_bytes: int
     make_s: float
     apply_s: float
+    cpu_s: float
     peak_bytes: int
 
 
@@ -117,16 +119,31 @@ def measure(way: Way, old: Path, new: Path, parent: Path) -> Outcome:
         job = Job(old, new, Path(folder))
         run(["cp", "--sparse=always", old, job.copy], timeout_s=None)
         way.before(job)
-        make_s, make_peak = _timed(way.make(job))
+        made = _timed(way.make(job))
         stored, compressed = _sizes(job)
-        apply_s, apply_peak = _timed(way.apply(job))
+        applied = _timed(way.apply(job))
         if not filecmp.cmp(job.copy, new, shallow=False):
             raise SystemExit(f"{way.name} did not make the new image of the old one")
-    return Outcome(stored, compressed, make_s, apply_s, max(make_peak, apply_peak))
+    return Outcome(
+        stored_bytes=stored,
+        compressed_bytes=compressed,
+        make_s=made.lasted_s,
+        apply_s=applied.lasted_s,
+        cpu_s=made.cpu_s + applied.cpu_s,
+        peak_bytes=max(made.peak_bytes, applied.peak_bytes),
+    )
 
 
-def _timed(argv: Command) -> tuple[float, int]:
-    """Run a program; its seconds, and the most bytes it had in memory."""
+@dataclass(frozen=True)
+class _Run:
+    """A program that has ended, with all that it started and waited for."""
+
+    lasted_s: float
+    cpu_s: float
+    peak_bytes: int
+
+
+def _timed(argv: Command) -> _Run:
     begun = time.perf_counter()
     process = subprocess.Popen([str(word) for word in argv], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -134,7 +151,7 @@ def _timed(argv: Command) -> tuple[float, int]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(process.args)} ended with {process.returncode}")  # type: ignore[arg-type]
-    return took, usage.ru_maxrss * 1024
+    return _Run(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def _sizes(job: Job) -> tuple[int, int]:
@@ -157,16 +174,18 @@ def _files(path: Path) -> Iterator[Path]:
 
 def table(outcomes: dict[str, list[Outcome]]) -> str:
     lines = [
-        "| way | stored | compressed | make | apply | memory |",
-        "|---|---|---|---|---|---|",
+        "| way | stored | compressed | make | apply | CPU | memory |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, rounds in outcomes.items():
         stored, compressed, peak = (
             f"{median(getattr(each, field) for each in rounds) / MIB:.1f} MiB"
             for field in ("stored_bytes", "compressed_bytes", "peak_bytes")
         )
-        make, use = (f"{median(getattr(each, field) for each in rounds):.2f} s" for field in ("make_s", "apply_s"))
-        lines.append(f"| {name} | {stored} | {compressed} | {make} | {use} | {peak} |")
+        make, use, cpu = (
+            f"{median(getattr(each, field) for each in rounds):.2f} s" for field in ("make_s", "apply_s", "cpu_s")
+        )
+        lines.append(f"| {name} | {stored} | {compressed} | {make} | {use} | {cpu} | {peak} |")
     return "\n".join(lines)
 
 
