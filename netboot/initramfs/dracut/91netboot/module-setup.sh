@@ -38,6 +38,8 @@ install() {
 	# Cards have their lasting names from the start: the system could not rename one that is up.
 	inst_rules 75-net-description.rules 80-net-setup-link.rules
 	inst_multiple -o /usr/lib/systemd/network/*.link
+	# The core calls it by its name; without systemd nothing else in the initrd has it.
+	ln -sf busybox "${initdir-}/usr/bin/reboot"
 	inst_hook cmdline 30 "$moddir/cmdline.sh"
 	inst_hook mount 99 "$moddir/mount.sh"
 }
