@@ -258,6 +258,12 @@ class ExportSettings:
         ExportBackend.AUTO, values.choice(ExportBackend), "The NFS server: auto, kernel or ganesha."
     )
     iscsi: IscsiServer = setting(IscsiServer.AUTO, values.choice(IscsiServer), "The iSCSI target: auto, lio or tgt.")
+    iscsi_chap: bool = setting(
+        False,
+        values.boolean,
+        "Whether iSCSI clients prove who they are, each by a secret of its own; else whoever is in a served network"
+        " may read what is served.",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from netboot.boot.choose import BootPolicy, choose
@@ -17,6 +17,8 @@ from netboot.exports.exporter import Exporter
 from netboot.exports.iscsi_exporter import IscsiExporter
 from netboot.exports.nfs_exporter import NfsExporter
 from netboot.exports.plan import Export
+from netboot.exports.secrets import chap_of
+from netboot.exports.targets import Chap
 from netboot.images.derived import find_derived
 from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
@@ -34,14 +36,25 @@ log = logging.getLogger(__name__)
 _NOBODY = MacAddress(bytes.fromhex("00005e005300"))
 
 
-def make_exporter(config: Config, data: DataDir, images: ImageStore) -> Exporter:
+def secrets_of(config: Config, seed: bytes) -> Callable[[str], Chap] | None:
+    """What iSCSI initiators prove themselves by, if the configuration wants it; `seed` is the installation's secret."""
+    return partial(chap_of, seed) if config.exports.iscsi_chap else None
+
+
+def make_exporter(config: Config, data: DataDir, images: ImageStore, *, seed: bytes) -> Exporter:
     """The exporter for this machine's servers.  Raises `Unavailable` when there is none of NFS."""
     networks, files_of = served_networks(config), partial(_files_of, images)
     backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
     make_targets = partial(make_iscsi_backend, config.exports.iscsi, run=data.run, root=data.exports)
     return Exporter(
         NfsExporter(backend, root=data.exports, networks=networks, files_of=files_of),
-        IscsiExporter(make_targets, root=data.exports, networks=networks, files_of=files_of),
+        IscsiExporter(
+            make_targets,
+            root=data.exports,
+            networks=networks,
+            files_of=files_of,
+            chap_of=secrets_of(config, seed),
+        ),
     )
 
 
@@ -73,14 +86,10 @@ def export_steps(config: Config, data: DataDir) -> tuple[str, ...]:
     engine = open_database(config.database or data.root, create=False)
     try:
         clients = ClientDirectory(ClientRepository(engine))
-        policy = BootPolicy.of(
-            config,
-            clients=clients,
-            versions=images,
-            loaders=loader_files(config, data),
-            secret=installation_secret(engine),
-        )
-        exporter = make_exporter(config, data, images)
+        seed = installation_secret(engine)
+        loaders = loader_files(config, data)
+        policy = BootPolicy.of(config, clients=clients, versions=images, loaders=loaders, secret=seed)
+        exporter = make_exporter(config, data, images, seed=seed)
         own = Volumes(data.clients, data.exports, exporter.share).noted()
         return tuple(exporter.steps(images.readable()[0], assigned(clients, policy), tuple(own.values())))
     finally:

@@ -15,7 +15,7 @@ from netboot.boot.loops import LoopWatch
 from netboot.boot.progress import begins_boot
 from netboot.config import Config
 from netboot.config.paths import DataDir
-from netboot.daemon.exporting import make_exporter
+from netboot.daemon.exporting import make_exporter, secrets_of
 from netboot.daemon.learner import Learner
 from netboot.daemon.policies import served_networks
 from netboot.dhcp.ledger import Ledger
@@ -109,7 +109,8 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         events = EventRepository(told)
         recorder = stack.enter_context(EventRecorder(events, begins_boot))
         images = ImageStore(data.images)
-        exporter = make_exporter(config, data, images)
+        seed = installation_secret(engine)
+        exporter = make_exporter(config, data, images, seed=seed)
         stack.callback(exporter.stop)
         clients = ClientDirectory(ClientRepository(engine))
         learner = Learner(
@@ -121,7 +122,7 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
         stack.callback(learner.close)
         windows = BootWindows(events.latest_boot, time.time)
         volumes = Volumes(data.clients, data.exports, exporter.share)
-        own_data = OwnData(data.clients, windows, volumes)
+        own_data = OwnData(data.clients, windows, volumes, chap_of=secrets_of(config, seed))
         stack.callback(own_data.close)
         yield Parts(
             clients=clients,
@@ -135,5 +136,5 @@ def open_parts(config: Config, data: DataDir) -> Iterator[Parts]:
             windows=windows,
             volumes=volumes,
             own_data=own_data,
-            secret=installation_secret(engine),
+            secret=seed,
         )

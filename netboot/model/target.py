@@ -49,7 +49,8 @@ class ImageTarget:
     @property
     def has_own(self) -> bool:
         """Whether there is anything of its own for it to fetch while it boots."""
-        return bool(self.locale or self.keyboard or self.timezone or self.host_keys or self.persist or self.files)
+        settings = self.locale or self.keyboard or self.timezone
+        return bool(settings or self.host_keys or self.persist or self.files or self.root is RootMode.ISCSI)
 
     @property
     def form(self) -> RootForm:

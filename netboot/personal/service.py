@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path, PurePosixPath
 
 from netboot.errors import NotPermitted
+from netboot.exports.targets import Chap
+from netboot.model.iscsi import initiator_name
+from netboot.model.root import RootMode
 from netboot.model.sizes import parse_size
 from netboot.model.target import ImageTarget
 from netboot.personal.archive import pack
@@ -33,6 +36,8 @@ from netboot.personal.windows import BootWindows
 _THREADS = 2
 # The archive's member with what the client keeps: its export on the first line, then a path a line.
 _KEPT = "persist"
+# The member with the user and the secret by which the client logs in to its iSCSI target.
+_CHAP = "secrets/chap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +51,18 @@ class Asked:
 
 
 class OwnData:
-    """Makes archives in threads of its own.  Ends with `close`."""
+    """Makes archives in threads of its own.  Ends with `close`.
 
-    def __init__(self, clients: Path, windows: BootWindows, volumes: Volumes) -> None:
+    `chap_of` gives what an iSCSI initiator proves itself by, None where they need not.
+    """
+
+    def __init__(
+        self, clients: Path, windows: BootWindows, volumes: Volumes, *, chap_of: Callable[[str], Chap] | None = None
+    ) -> None:
         self._clients = clients
         self._windows = windows
         self._volumes = volumes
+        self._chap_of = chap_of
         self._keys = HostKeys(clients)
         self._shelf = Shelf()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="own-data")
@@ -92,6 +103,9 @@ class OwnData:
             trees.append(beneath(IN_ARCHIVE[ROOT], self._keys.entries(target.mac)))
         if trusted:
             trees += file_entries(target, values)
+        if trusted and self._chap_of is not None and target.root is RootMode.ISCSI:
+            chap = self._chap_of(initiator_name(target.hostname))
+            trees.append({PurePosixPath(_CHAP): File(content=f"{chap.user} {chap.secret}\n".encode(), mode=0o600)})
         if kept is not None:
             trees.append({PurePosixPath(_KEPT): kept})
         return laid_over(trees)

@@ -114,7 +114,12 @@ DOCUMENTS = st.builds(
                 patience=st.floats(0.1, 20) | st.integers(1, 20),
                 loader=FAMILY,
             ),
-            "exports": tables("exports", backend=st.sampled_from(["auto", "kernel", "ganesha"])),
+            "exports": tables(
+                "exports",
+                backend=st.sampled_from(["auto", "kernel", "ganesha"]),
+                iscsi=st.sampled_from(["auto", "lio", "tgt"]),
+                iscsi_chap=st.booleans(),
+            ),
             "events": tables("events", keep_days=st.integers(1, 3650)),
             "profile": st.fixed_dictionaries(
                 {"general": PROFILE.map(lambda each: {key: each[key] for key in each if key != "inherits"})},

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import stat
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from netboot.errors import NotPermitted
+from netboot.exports.secrets import chap_of
 from netboot.model.boot import Boot
 from netboot.model.event import Event, EventKind
 from netboot.model.mac import MacAddress
+from netboot.model.root import RootMode
 from netboot.personal import hostkeys
 from netboot.personal.permission import Asker, is_lost, refusal
 from netboot.personal.service import Asked, OwnData
@@ -190,6 +193,27 @@ def test_a_client_behind_a_router_gets_its_settings_but_no_secret(own: OwnData, 
     files = write(tmp_path / "files", {"all/root/etc/motd": ""})
     with pytest.raises(NotPermitted, match="nobody knows"):
         own.make(replace(TARGET, files=(files,)), asked)
+
+
+def test_the_secret_of_an_iscsi_client_is_its_own_and_given_to_it_alone(tmp_path: Path) -> None:
+    windows = make_windows(Clock())
+    for mac in (MAC, OTHER_MAC):
+        windows.open(mac)
+    volumes = Volumes(tmp_path / "clients", tmp_path / "exports", lambda exports: None)
+    own = OwnData(tmp_path / "clients", windows, volumes, chap_of=partial(chap_of, b"seed"))
+    target = replace(TARGET, host_keys=False, root=RootMode.ISCSI, hostname="lab-01")
+    archive = own.make(target, ASKED)
+    user, secret = contents(archive)["secrets/chap"].split()
+    assert (user, len(secret)) == ("client.lab-01", 24)
+    assert members(archive)["secrets/chap"].mode == 0o600
+    other = replace(target, mac=OTHER_MAC, hostname="lab-02")
+    theirs = contents(own.make(other, replace(ASKED, asker=Asker(lease=OTHER_MAC, neighbour=None))))["secrets/chap"]
+    assert secret not in theirs
+    with pytest.raises(NotPermitted):
+        own.make(target, replace(ASKED, asker=Asker(lease=OTHER_MAC, neighbour=None)))
+    for nobody in (target, replace(target, root=RootMode.NFS)):
+        asked = replace(ASKED, asker=Asker(lease=None, neighbour=None)) if nobody is target else ASKED
+        assert "secrets/chap" not in contents(own.make(nobody, asked))
 
 
 def test_where_a_client_keeps_its_data_is_told_to_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
