@@ -2,7 +2,7 @@
 export NETBOOT_DATA_DIR := $(or $(NETBOOT_DATA_DIR),$(CURDIR)/.data)
 ARGS ?=
 
-.PHONY: help demo desktop test fast test-appliance fuzz soak bench setup format lock clean
+.PHONY: help demo desktop root-modes test fast test-appliance fuzz soak bench setup format lock clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,6 +15,11 @@ desktop: ## boot a diskless desktop in a virtual network and keep a picture of i
 	@scripts/setup lab
 	@.venv/bin/netboot image build debian-desktop --if-missing
 	@.venv/bin/netboot lab boot --image debian-desktop --memory 2048 --timeout 1500 --screenshot docs/desktop.png $(ARGS)
+
+root-modes: ## boot a client in each of the twelve ways to its root: three modes, two firmwares, two kinds of initramfs
+	@scripts/setup dev
+	@for image in debian-minimal debian-minimal-dracut; do .venv/bin/netboot image build $$image --if-missing; done
+	@.venv/bin/python -m pytest tests/modes -n 2 $(ARGS)
 
 test: ## set up and run every check and every test
 	@scripts/setup dev

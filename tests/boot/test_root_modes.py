@@ -1,0 +1,123 @@
+"""One version, reached in every way; and what becomes of damage, of a wrong name and of a layer that is full."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from netboot.lab.client import LabFirmware, QemuClient
+from netboot.lab.lab import DEFAULT_IMAGE, Lab
+from netboot.lab.network import Seat
+from netboot.model.boot import Outcome
+from netboot.model.event import EventKind
+from netboot.model.iscsi import AUTHORITY
+from netboot.model.root import RootFormat, RootMode
+from netboot.model.wishes import Wishes
+from tests.boot.conftest import MakeLab
+from tests.boot.layered import assert_changes_end_with_a_reboot, assert_overlay_over_read_only
+from tests.boot.stories import boot, settled
+
+pytestmark = [pytest.mark.walls, pytest.mark.timeout(1200)]
+
+VERDICT_S = 240.0
+# A running client looks at its temporary layer every five seconds.
+TOLD_S = 30.0
+CHAP = "\n[exports]\niscsi_chap = true\n"
+
+
+def start(lab: Lab, *, more: str = "") -> None:
+    """Start the daemon, with `more` in its configuration."""
+    lab.config_file.write_text(lab.config_file.read_text() + more)
+    lab.start_daemon()
+
+
+def switch_on(lab: Lab, index: int, options: Sequence[str]) -> tuple[Seat, QemuClient]:
+    seat, client = lab.register(index, extra=options), lab.client(index)
+    client.start()
+    return seat, client
+
+
+def test_a_compressed_file_is_verified_and_mounted_through_nfs(make_lab: MakeLab) -> None:
+    wishes = Wishes(root=RootMode.NFS_FILE, root_format=RootFormat.EROFS, verify=True)
+    lab = make_lab(firmware=LabFirmware.UEFI, wishes=wishes)
+    start(lab)
+    _, client = boot(lab)
+    assert_overlay_over_read_only(client, RootMode.NFS_FILE, RootFormat.EROFS, verified=True)
+    # Reads of a system are small and scattered.
+    assert client.command("cat /sys/block/loop0/queue/read_ahead_kb") == "128\n"
+    assert_changes_end_with_a_reboot(client)
+
+
+def test_a_disk_is_reached_by_a_secret_and_a_full_layer_is_told(make_lab: MakeLab) -> None:
+    wishes = Wishes(root=RootMode.ISCSI, verify=True, upper="100m")
+    lab = make_lab(wishes=wishes)
+    start(lab, more=CHAP)
+    seat, client = boot(lab)
+    assert_overlay_over_read_only(client, RootMode.ISCSI, RootFormat.EXT4, verified=True)
+    secret = client.command("cut -d ' ' -f 2 /run/netboot/data/secrets/chap 2>/dev/null || true").strip()
+    assert secret == "" or secret not in client.command("cat /proc/cmdline /proc/*/cmdline | tr '\\0' ' '")
+
+    filled = client.command("dd if=/dev/zero of=/root/filling bs=1M 2>&1 || true")
+    assert "No space left on device" in filled
+    with lab.watch() as watch:
+        watch.wait_for(seat, EventKind.UPPER_FULL, timeout_s=TOLD_S)
+    found = settled(lab, seat, timeout_s=TOLD_S)
+    assert (found.outcome, "temporary layer is full" in found.cause) == (Outcome.UP, True)
+    assert client.command("rm /root/filling && echo lives") == "lives\n"
+    assert_changes_end_with_a_reboot(client)
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ((f"netboot.initiator={AUTHORITY}:client.lab-09",), "not exported"),
+        # Without its own files it has no secret.
+        (("netboot.data=",), "name or its secret"),
+    ],
+    ids=["name", "secret"],
+)
+def test_a_client_that_is_not_admitted_is_told(make_lab: MakeLab, options: tuple[str, ...], cause: str) -> None:
+    lab = make_lab(wishes=Wishes(root=RootMode.ISCSI))
+    start(lab, more=CHAP)
+    seat, _ = switch_on(lab, 0, [word for each in options for word in ("--kernel-arg", each)])
+    found = settled(lab, seat, timeout_s=VERDICT_S)
+    assert (found.outcome, found.missing) == (Outcome.STALLED, EventKind.ROOT_MOUNTED)
+    assert cause in found.cause
+
+
+def test_one_byte_that_is_not_what_was_published_stops_the_boot(make_lab: MakeLab, data_dir: Path) -> None:
+    whole = (data_dir / "images").resolve() / DEFAULT_IMAGE.image
+    (data_dir / "images").unlink()
+    damage(whole, data_dir / "images" / DEFAULT_IMAGE.image, "/usr/lib/systemd/systemd")
+    lab = make_lab(wishes=Wishes(root=RootMode.NFS_FILE, verify=True))
+    start(lab)
+    seat, client = switch_on(lab, 0, [])
+    found = settled(lab, seat, timeout_s=VERDICT_S)
+    assert found.outcome in (Outcome.STALLED, Outcome.FAILED)
+    assert "bit for bit" in found.cause
+    assert "login:" not in client.console.text
+
+
+def damage(image: Path, copy: Path, program: str) -> None:
+    """A copy of an image whose versions' roots have one bit of a program's file turned."""
+    for version in (each for each in image.iterdir() if each.is_dir()):
+        (copy / version.name).mkdir(parents=True)
+        for file in version.iterdir():
+            target = copy / version.name / file.name
+            if file.name != "root.ext4":
+                shutil.copy2(file, target)
+                continue
+            subprocess.run(["cp", "--sparse=always", file, target], check=True)
+            said = subprocess.run(["debugfs", "-R", f"blocks {program}", target], capture_output=True, text=True)
+            first = int(said.stdout.split()[2]) * 4096
+            target.chmod(0o600)
+            with target.open("r+b") as disk:
+                disk.seek(first)
+                byte = disk.read(1)[0]
+                disk.seek(first)
+                disk.write(bytes([byte ^ 1]))
+            shutil.copystat(file, target)
