@@ -220,7 +220,7 @@ def load_leases(folder: Path) -> tuple[Lease, ...]:
         ("netboot boot show ", {"lab-01", "lab-02", "other"}),
         ("netboot client set lab-01 --image d", {"debian", "debian:1", "debian:latest"}),
         ("netboot client a", {"add"}),
-        ("netboot client add --lo", {"--loader"}),
+        ("netboot client add --load", {"--loader"}),
     ],
 )
 def test_shell_completes_names(tmp_path: Path, typed: str, offered: set[str]) -> None:
