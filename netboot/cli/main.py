@@ -18,34 +18,30 @@ import typer
 from typer.main import get_command
 
 import netboot
-from netboot.cli import boot, client, config, demo, events, image, lab, lease, serve
+from netboot.cli.nouns import add_nouns
 from netboot.cli.place import DATA_DIR_HELP, Place
 from netboot.errors import InvalidInput, NetbootError, NotPermitted, Unavailable
 
 NAME = "netboot"
 
-app = typer.Typer(
-    name=NAME,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 not found, 4 conflict, 5 not permitted,"
-    " 6 something needed is missing or busy, 130 interrupted.",
-)
 
-serve.add_to(app)
-app.add_typer(config.app, name="config")
-app.add_typer(client.app, name="client")
-app.add_typer(image.app, name="image")
-app.add_typer(lease.app, name="lease")
-events.add_to(app)
-app.add_typer(boot.app, name="boot")
-app.add_typer(lab.app, name="lab")
-demo.add_to(app)
+def make_app(words: Sequence[str] = ()) -> typer.Typer:
+    """The program, with the noun that `words` are about, or with all."""
+    app = typer.Typer(
+        name=NAME,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 not found, 4 conflict, 5 not permitted,"
+        " 6 something needed is missing or busy, 130 interrupted.",
+    )
+    app.callback()(common)
+    add_nouns(app, words)
+    app.command()(version)
+    return app
 
 
-@app.callback()
 def common(
     ctx: typer.Context,
     data_dir: Annotated[
@@ -68,7 +64,6 @@ def common(
     ctx.obj = Place.named(data_dir, database=database)
 
 
-@app.command()
 def version(json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Print the program's version."""
     typer.echo(json.dumps({"version": netboot.__version__}) if json_ else f"{NAME} {netboot.__version__}")
@@ -78,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line, and give its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = get_command(app).main(args=words, prog_name=NAME, standalone_mode=False)
+        code = get_command(make_app(words)).main(args=words, prog_name=NAME, standalone_mode=False)
     except NetbootError as error:
         return _tell(error, as_json="--json" in words)
     except OSError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,9 @@ from netboot.errors import NetbootError
 from netboot.images.recipe import recipe_names
 from netboot.images.store import ImageStore
 from netboot.model.names import LATEST
-from netboot.store import ClientRepository, Engine, open_database
+
+if TYPE_CHECKING:
+    from netboot.store import Engine
 
 # Of every Path option: not `readable`.  Typer would say that a file may not be read, but neither how to mend it nor
 # with the exit code that stands for it.
@@ -41,6 +43,8 @@ class Place:
     @contextmanager
     def database(self, *, create: bool = False) -> Iterator[Engine]:
         """The database; only what writes may make a new one."""
+        from netboot.store import open_database  # takes half a second to load, and not every command asks it
+
         engine = open_database(self.database_url or self.data.root, create=create)
         try:
             yield engine
@@ -74,6 +78,8 @@ def place_of(ctx: typer.Context, data_dir: Path | None) -> Place:
 
 def complete_client(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of clients, for the shell; nothing when they cannot be read."""
+    from netboot.store import ClientRepository
+
     with suppress(NetbootError), completed_place(ctx).database() as engine:
         return [each.name for each in ClientRepository(engine).list() if each.name.startswith(incomplete)]
     return []

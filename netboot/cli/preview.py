@@ -22,7 +22,6 @@ from netboot.model.loader import LoaderChoice
 from netboot.model.request import Arch
 from netboot.model.root import RootMode, RootPlace
 from netboot.model.target import ImageTarget
-from netboot.system.links import Links
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +79,8 @@ def _own_addresses(config: Config) -> Sequence[IPv4Address]:
     named = [each.address for each in config.interface if each.address]
     if len(named) == len(config.interface):
         return named
+    from netboot.system.links import Links  # netlink's library takes a quarter of a second to load
+
     names = {each.name for each in config.interface}
     try:
         with Links() as links:

@@ -14,7 +14,7 @@ from typing import Any
 import typer
 from typer.main import get_command
 
-from netboot.cli.main import NAME, app
+from netboot.cli.main import NAME, make_app
 
 MARK = "<!-- Below this line: python -m netboot.cli.reference docs/cli.md -->\n"
 
@@ -24,7 +24,7 @@ _VERBATIM = "\b\n"
 
 def reference() -> str:
     """All commands, in the order of `netboot --help`."""
-    root = get_command(app)
+    root = get_command(make_app())
     return "\n".join(line for path, command in commands(root) for line in _section(path, command)) + "\n"
 
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from netboot.cli.standing import Standing
-from netboot.cli.telling import ClientTelling
 from netboot.images.boottests import BootTest
 from netboot.images.comparing import Difference
 from netboot.images.draft import Draft
@@ -29,6 +27,10 @@ from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
 from netboot.model.networks import Route
 from netboot.personal.belongings import Belongings
+
+if TYPE_CHECKING:
+    from netboot.cli.standing import Standing
+    from netboot.cli.telling import ClientTelling
 
 Shape = dict[str, Any]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from netboot.cli.main import app
+from netboot.cli.main import make_app
 from netboot.config.paths import DataDir
 from netboot.model.lease import Lease, LeaseState
 from netboot.model.mac import MacAddress
@@ -368,15 +368,15 @@ def test_data_dir_after_the_verb_counts_more(cli: Cli, tmp_path: Path) -> None:
 
 def test_data_dir_comes_from_the_environment(tmp_path: Path) -> None:
     runner = CliRunner(env={"NETBOOT_DATA_DIR": str(tmp_path)})
-    assert runner.invoke(app, ["client", "add", MAC, "--name", "a"]).exit_code == 0
-    assert runner.invoke(app, ["client", "show", "a", "--json"]).exit_code == 0
+    assert runner.invoke(make_app(), ["client", "add", MAC, "--name", "a"]).exit_code == 0
+    assert runner.invoke(make_app(), ["client", "show", "a", "--json"]).exit_code == 0
     assert (tmp_path / "netboot.db").exists()
 
 
 def test_database_by_url(tmp_path: Path) -> None:
     runner = CliRunner(env={"NETBOOT_DATABASE": f"sqlite:///{tmp_path}/elsewhere.db"})
-    assert runner.invoke(app, ["client", "add", MAC, "--name", "a"]).exit_code == 0
-    assert runner.invoke(app, ["client", "list"]).stdout.startswith("NAME")
+    assert runner.invoke(make_app(), ["client", "add", MAC, "--name", "a"]).exit_code == 0
+    assert runner.invoke(make_app(), ["client", "list"]).stdout.startswith("NAME")
     assert (tmp_path / "elsewhere.db").exists()
 
 

@@ -15,7 +15,7 @@ from typer.main import get_command
 from netboot.cli import shapes
 from netboot.cli.explain import Explanation, explanation_shape
 from netboot.cli.image.shelf import Shelved, derived_shape, shelved_shape
-from netboot.cli.main import app
+from netboot.cli.main import make_app
 from netboot.cli.reference import commands, update
 from netboot.cli.standing import Standing
 from netboot.cli.telling import ClientTelling
@@ -144,7 +144,7 @@ SHAPES = {
     "Lab": lab_shape(),
     "Lab client": lab_shape()["clients"][0],
 }
-VERBS = {" ".join(path): command for path, command in commands(get_command(app))}
+VERBS = {" ".join(path): command for path, command in commands(get_command(make_app()))}
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from netboot.boot.running import version_booted, versions_running
-from netboot.cli.main import app
+from netboot.cli.main import make_app
 from netboot.images.store import ImageStore
 from netboot.model.boot import Boot
 from netboot.model.event import Event, EventKind
@@ -150,7 +150,7 @@ def test_the_shell_completes_tags(cli: Cli, typed: str, words: list[str]) -> Non
         "_TYPER_COMPLETE_ARGS": typed,
         "NETBOOT_DATA_DIR": str(cli.data_dir),
     }
-    ran = CliRunner().invoke(app, [], env=environ, prog_name="netboot")
+    ran = CliRunner().invoke(make_app(), [], env=environ, prog_name="netboot")
     assert ran.stdout.split() == words
 
 

@@ -13,8 +13,6 @@ from netboot.errors import Conflict, NotFound
 from netboot.images.draft import Drafts
 from netboot.images.garbage import stock_of
 from netboot.images.holders import Holder, HolderKind, Wants, holders_of
-from netboot.store import ClientRepository, EventRepository
-from netboot.store.events import EventFilter
 
 # Of one boot three events tell which version it was sent.
 _MOST_EVENTS = 2**31 - 1
@@ -29,6 +27,10 @@ def place_by(place: Place, config: Config | None) -> Place:
 
 def wants_of(place: Place, config: Config | None) -> Wants:
     """Everybody who refers to versions now."""
+    # The database takes half a second to load, which commands that ask nobody shall not wait for.
+    from netboot.store import ClientRepository, EventRepository
+    from netboot.store.events import EventFilter
+
     store = place.images
     unknown = config.clients.unknown if config else None
     wants = Wants(
