@@ -54,6 +54,14 @@ class Site:
 
 
 @dataclass(frozen=True)
+class IscsiSite:
+    """A server, already on, and the version that it shall serve."""
+
+    server: Appliance
+    version: Version
+
+
+@dataclass(frozen=True)
 class Workbench:
     """A server, on and in the folder with all of `stock`; two more of its disks, which can be read here as well.
 
@@ -77,6 +85,20 @@ def site(tmp_path: Path) -> Iterator[Site]:
             yield Site(plan, server, client)
         finally:
             client.stop()
+
+
+@pytest.fixture
+def iscsi_site(tmp_path: Path) -> Iterator[IscsiSite]:
+    """A server that shall serve the client's image by iSCSI; whoever asks it is on the wire here, at 10.9.0.250."""
+    image = _image(DEFAULT_IMAGE)
+    plan = plan_lab(2)
+    add_client(tmp_path / "disk", plan.seats[1], image, "--root", "iscsi")
+    add_tools(tmp_path / "disk", SERVER / "targets.py")
+    with _server(plan, tmp_path, configuration(plan, backend="kernel", iscsi="lio")) as server:
+        if server.machine.console.command("targetcli --version", timeout_s=60).status != 0:
+            cannot_run(f"the image appliance has no targetcli; build it anew: {_BUILD_OWN}")
+        run(["ip", "address", "add", "10.9.0.250/24", "dev", plan.bridge])
+        yield IscsiSite(server, image)
 
 
 @pytest.fixture

@@ -48,12 +48,12 @@ def make_disk(file: Path, stage: Path, config: str) -> None:
     run(["mkfs.ext4", "-q", "-d", stage, file, _SIZE], timeout_s=300)
 
 
-def add_client(stage: Path, client: Seat, image: Version) -> None:
-    """Lay `image` into the disk's folder, and a database that knows `client`, which shall boot it."""
+def add_client(stage: Path, client: Seat, image: Version, *more: str) -> None:
+    """Lay `image` into the disk's folder, and a database that knows `client`, which boots it by the options `more`."""
     data = stage / "data"
     _show(image.root.path.parent, DataDir(data).images / image.image / str(image.number))
     words = [word for each in KERNEL_ARGS for word in ("--kernel-arg", each)]
-    words += ["--name", client.name, "--image", image.label, "--data-dir", str(data)]
+    words += ["--name", client.name, "--image", image.label, "--data-dir", str(data), *more]
     argv = [sys.executable, "-m", "netboot", "client", "add", str(client.mac), *words]
     run(argv, env={"PYTHONPATH": import_path()})
 
@@ -74,10 +74,10 @@ def _furnish_etc(etc: Path, config: str) -> None:
     (etc / "netboot.toml").write_text(config, encoding="utf-8")
 
 
-def configuration(plan: LabPlan, *, backend: str) -> str:
+def configuration(plan: LabPlan, *, backend: str, iscsi: str = "auto") -> str:
     """The lab's configuration, for a daemon whose interface is a card of its own."""
     wire = daemon_config(plan, LabDhcp.OWN, data_dir=Path(DATA), accelerator=Accelerator.TCG)
-    return wire.replace(f'"{plan.bridge}"', '"eth0"') + f'\n[exports]\nbackend = "{backend}"\n'
+    return wire.replace(f'"{plan.bridge}"', '"eth0"') + f'\n[exports]\nbackend = "{backend}"\niscsi = "{iscsi}"\n'
 
 
 def documented_unit() -> str:
