@@ -108,6 +108,8 @@ class Lio:
     def _make_store(self, rtslib: Any, target: Target, lun: Lun, undo: ExitStack) -> Any:
         """A block device as a backstore, which then is its only user: a loop device goes with it."""
         name = f"{self._prefix}{target.name.removeprefix(f'{AUTHORITY}:')}.{lun.number}"
+        for left in self._tree.backstores.glob(f"*_*/{name}"):
+            _remove_store(left)  # its target was deleted without it
         with _device(lun) as device:
             # With an index rtslib does not look for a free one among all, and for others of this name.
             store = rtslib.BlockStorageObject(

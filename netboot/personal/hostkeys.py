@@ -5,6 +5,7 @@ The kinds are those that `ssh-keygen -A` makes, so that a client which makes wha
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from pathlib import Path, PurePosixPath
@@ -14,9 +15,12 @@ from netboot.model.mac import MacAddress
 from netboot.personal.entries import Entry, File
 from netboot.system.commands import run
 
+log = logging.getLogger(__name__)
+
 KINDS = ("rsa", "ecdsa", "ed25519")
 
 _PLACE = PurePosixPath("etc/ssh")
+_PROGRAM = "ssh-keygen"
 SSH, _HALF = "ssh", ".ssh"
 
 
@@ -26,13 +30,20 @@ class HostKeys:
     def __init__(self, clients: Path) -> None:
         self._clients = clients
         self._lock = threading.Lock()
+        self._is_missed = False
 
     def entries(self, mac: MacAddress) -> dict[PurePosixPath, Entry]:
         """The client's keys from its root on, made if they are not there, which takes a second or two.
 
-        Raises `Unavailable` when they cannot be made or read.
+        Without the program that makes them there are none, and clients make their own at each boot.  Raises
+        `Unavailable` when they cannot be made or read.
         """
         folder = self._clients / mac.dashed / SSH
+        if not folder.is_dir() and shutil.which(_PROGRAM) is None:
+            if not self._is_missed:
+                log.warning("clients get no ssh host keys of their own: apt-get install openssh-client")
+            self._is_missed = True
+            return {}
         if not folder.is_dir():
             with self._lock:
                 if not folder.is_dir():
@@ -53,7 +64,7 @@ class HostKeys:
             half.mkdir(parents=True, mode=0o700)
             for kind in KINDS:
                 file = half / f"ssh_host_{kind}_key"
-                run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", file])
+                run([_PROGRAM, "-q", "-t", kind, "-N", "", "-C", "", "-f", file])
             half.rename(folder)
         except OSError as error:
             raise Unavailable(

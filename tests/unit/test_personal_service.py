@@ -166,6 +166,15 @@ def test_keys_are_made_once_and_are_roots_alone(own: OwnData, tmp_path: Path) ->
     assert make_own(tmp_path, windows).make(TARGET, ASKED) == first
 
 
+def test_without_openssh_a_client_boots_without_keys_of_its_own(
+    own: OwnData, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert set(contents(own.make(TARGET, ASKED))) == {"files/etc/timezone", "files/etc/localtime"}
+    own.make(replace(TARGET, timezone="Europe/Rome"), ASKED)
+    assert caplog.text.count("openssh-client") == 1
+
+
 def test_two_clients_have_two_keys(own: OwnData) -> None:
     key = "files/etc/ssh/ssh_host_ed25519_key"
     own._windows.open(OTHER_MAC)
