@@ -1,4 +1,4 @@
-"""One version, reached in every way; and what becomes of damage, of a wrong name and of a layer that is full."""
+"""One version, reached in every way; and what becomes of damage and of a layer that is full."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from netboot.lab.lab import DEFAULT_IMAGE, Lab
 from netboot.lab.network import Seat
 from netboot.model.boot import Outcome
 from netboot.model.event import EventKind
-from netboot.model.iscsi import AUTHORITY
 from netboot.model.root import RootFormat, RootMode
 from netboot.model.wishes import Wishes
 from tests.boot.conftest import MakeLab
@@ -69,24 +68,6 @@ def test_a_disk_is_reached_by_a_secret_and_a_full_layer_is_told(make_lab: MakeLa
     assert (found.outcome, "temporary layer is full" in found.cause) == (Outcome.UP, True)
     assert client.command("rm /root/filling && echo lives") == "lives\n"
     assert_changes_end_with_a_reboot(client)
-
-
-@pytest.mark.parametrize(
-    ("options", "cause"),
-    [
-        ((f"netboot.initiator={AUTHORITY}:client.lab-09",), "not exported"),
-        # Without its own files it has no secret.
-        (("netboot.data=",), "name or its secret"),
-    ],
-    ids=["name", "secret"],
-)
-def test_a_client_that_is_not_admitted_is_told(make_lab: MakeLab, options: tuple[str, ...], cause: str) -> None:
-    lab = make_lab(wishes=Wishes(root=RootMode.ISCSI))
-    start(lab, more=CHAP)
-    seat, _ = switch_on(lab, 0, [word for each in options for word in ("--kernel-arg", each)])
-    found = settled(lab, seat, timeout_s=VERDICT_S)
-    assert (found.outcome, found.missing) == (Outcome.STALLED, EventKind.ROOT_MOUNTED)
-    assert cause in found.cause
 
 
 def test_one_byte_that_is_not_what_was_published_stops_the_boot(make_lab: MakeLab, data_dir: Path) -> None:
