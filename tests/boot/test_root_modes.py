@@ -13,6 +13,7 @@ from netboot.lab.client import LabFirmware, QemuClient
 from netboot.lab.lab import DEFAULT_IMAGE, Lab
 from netboot.lab.network import Seat
 from netboot.model.boot import Outcome
+from netboot.model.event import EventKind
 from netboot.model.root import RootFormat, RootMode
 from netboot.model.wishes import Wishes
 from tests.boot.conftest import MakeLab
@@ -47,6 +48,25 @@ def test_a_compressed_file_is_verified_and_mounted_through_nfs(make_lab: MakeLab
     assert_overlay_over_read_only(client, RootMode.NFS_FILE, RootFormat.EROFS, verified=True)
     # Reads of a system are small and scattered.
     assert client.command("cat /sys/block/loop0/queue/read_ahead_kb") == "128\n"
+    assert_changes_end_with_a_reboot(client)
+
+
+def test_a_disk_is_reached_by_a_secret_and_a_full_layer_is_told(make_lab: MakeLab) -> None:
+    wishes = Wishes(root=RootMode.ISCSI, verify=True, upper="100m")
+    lab = make_lab(wishes=wishes)
+    start(lab, more=CHAP)
+    seat, client = boot(lab)
+    assert_overlay_over_read_only(client, RootMode.ISCSI, RootFormat.EXT4, verified=True)
+    secret = client.command("cut -d ' ' -f 2 /run/netboot/data/secrets/chap 2>/dev/null || true").strip()
+    assert secret == "" or secret not in client.command("cat /proc/cmdline /proc/*/cmdline | tr '\\0' ' '")
+
+    filled = client.command("dd if=/dev/zero of=/root/filling bs=1M 2>&1 || true")
+    assert "No space left on device" in filled
+    with lab.watch() as watch:
+        watch.wait_for(seat, EventKind.UPPER_FULL, timeout_s=TOLD_S)
+    found = settled(lab, seat, timeout_s=TOLD_S)
+    assert (found.outcome, "temporary layer is full" in found.cause) == (Outcome.UP, True)
+    assert client.command("rm /root/filling && echo lives") == "lives\n"
     assert_changes_end_with_a_reboot(client)
 
 
