@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 from netboot.config import ExportBackend, IscsiServer
 from netboot.errors import Unavailable
@@ -16,6 +19,8 @@ from netboot.exports.iscsi_tgt import Tgt
 from netboot.exports.nfs_ganesha import PROGRAM, Ganesha
 from netboot.exports.nfs_kernel import KernelNfs
 from netboot.system.commands import run
+
+S = TypeVar("S", bound=StrEnum)
 
 FILESYSTEMS = Path("/proc/filesystems")
 
@@ -48,29 +53,38 @@ class IscsiFacts:
 
 def choose_backend(wanted: ExportBackend, facts: Facts) -> ExportBackend:
     """The backend to use; `Unavailable` says how to get the one wanted, or either of them."""
-    there = {ExportBackend.KERNEL: facts.nfsd and facts.exportfs, ExportBackend.GANESHA: facts.ganesha}
-    if wanted is not ExportBackend.AUTO:
-        if there[wanted]:
-            return wanted
-        raise Unavailable(f"this machine cannot export by {wanted}: {_lacking(wanted, facts)}", hint=_INSTALL[wanted])
-    for backend, possible in there.items():
-        if possible:
-            return backend
-    raise Unavailable("this machine has no NFS server to export images with", hint=" or ".join(_INSTALL.values()))
+    return _chosen(
+        wanted,
+        {ExportBackend.KERNEL: facts.nfsd and facts.exportfs, ExportBackend.GANESHA: facts.ganesha},
+        refused=lambda: f"this machine cannot export by {wanted}: {_lacking(wanted, facts)}",
+        none="this machine has no NFS server to export images with",
+        install=_INSTALL,
+    )
 
 
 def choose_iscsi(wanted: IscsiServer, facts: IscsiFacts) -> IscsiServer:
     """The iSCSI target to use; `Unavailable` says how to get the one wanted, or either of them."""
-    there = {IscsiServer.LIO: facts.lio, IscsiServer.TGT: facts.tgt}
-    if wanted is not IscsiServer.AUTO:
+    return _chosen(
+        wanted,
+        {IscsiServer.LIO: facts.lio, IscsiServer.TGT: facts.tgt},
+        refused=lambda: f"this machine has no {wanted} to serve iSCSI with",
+        none="this machine has no iSCSI target to serve images with",
+        install=dict(reversed(_INSTALL_ISCSI.items())),
+    )
+
+
+def _chosen(
+    wanted: S, there: Mapping[S, bool], *, refused: Callable[[], str], none: str, install: Mapping[S, str]
+) -> S:
+    """The server that is wanted, or with `auto` the first that is there."""
+    if wanted in there:
         if there[wanted]:
             return wanted
-        raise Unavailable(f"this machine has no {wanted} to serve iSCSI with", hint=_INSTALL_ISCSI[wanted])
+        raise Unavailable(refused(), hint=install[wanted])
     for server, possible in there.items():
         if possible:
             return server
-    hint = " or ".join(reversed(_INSTALL_ISCSI.values()))
-    raise Unavailable("this machine has no iSCSI target to serve images with", hint=hint)
+    raise Unavailable(none, hint=" or ".join(install.values()))
 
 
 def look() -> Facts:
