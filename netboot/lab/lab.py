@@ -37,8 +37,10 @@ from netboot.model.wishes import NO_WISHES, Wishes
 from netboot.system.commands import run
 from netboot.system.mounts import bind_read_only
 
-# The console on the serial line, and a root shell on it: a lab's clients have nothing to protect.
-KERNEL_ARGS = ("console=ttyS0", "netboot.autologin=1")
+# The console on the serial line, and a root shell on it: a lab's clients have nothing to protect.  Without norandmaps
+# each process has its libraries elsewhere, and QEMU's emulation translates them anew for each; all that it keeps of a
+# page it goes through at each write when that is used for something else, and a client stands still for minutes.
+KERNEL_ARGS = ("console=ttyS0", "netboot.autologin=1", "norandmaps")
 
 DEFAULT_IMAGE = VersionRef("debian-minimal")
 MIN_MEMORY_MIB = 512
