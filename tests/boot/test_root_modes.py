@@ -48,7 +48,7 @@ def test_a_compressed_file_is_verified_and_mounted_through_nfs(make_lab: MakeLab
     assert_overlay_over_read_only(client, RootMode.NFS_FILE, RootFormat.EROFS, verified=True)
     # Reads of a system are small and scattered.
     assert client.command("cat /sys/block/loop0/queue/read_ahead_kb") == "128\n"
-    assert_changes_end_with_a_reboot(client)
+    assert_changes_end_with_a_reboot(lab, client)
 
 
 def test_a_disk_is_reached_by_a_secret_and_a_full_layer_is_told(make_lab: MakeLab) -> None:
@@ -67,7 +67,7 @@ def test_a_disk_is_reached_by_a_secret_and_a_full_layer_is_told(make_lab: MakeLa
     found = settled(lab, seat, timeout_s=TOLD_S)
     assert (found.outcome, "temporary layer is full" in found.cause) == (Outcome.UP, True)
     assert client.command("rm /root/filling && echo lives") == "lives\n"
-    assert_changes_end_with_a_reboot(client)
+    assert_changes_end_with_a_reboot(lab, client)
 
 
 def test_one_byte_that_is_not_what_was_published_stops_the_boot(make_lab: MakeLab, data_dir: Path) -> None:

@@ -14,7 +14,11 @@ from netboot.model.names import VersionRef
 from netboot.model.root import RootFormat, RootMode
 from netboot.model.wishes import Wishes
 from tests.boot.conftest import MakeLab
-from tests.boot.layered import assert_changes_end_with_a_reboot, assert_overlay_over_read_only
+from tests.boot.layered import (
+    assert_changes_end_with_a_reboot,
+    assert_it_switches_itself_off,
+    assert_overlay_over_read_only,
+)
 from tests.boot.stories import boot
 from tests.kit import cannot_run
 
@@ -41,5 +45,6 @@ def test_the_client_is_up_stateless_and_keeps_its_address(
     _, client = boot(lab)
     assert_overlay_over_read_only(client, mode, RootFormat.EXT4, verified=verified)
     assert client.command("test -d /sys/firmware/efi && echo uefi || echo bios") == f"{firmware}\n"
-    assert_changes_end_with_a_reboot(client)
+    assert_changes_end_with_a_reboot(lab, client)
+    assert_it_switches_itself_off(client)
     assert (version.root.path.stat().st_mtime_ns, version.root.path.stat().st_ctime_ns) == before
