@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from netboot.config import Config, load_config
 from netboot.config.paths import DATA_DIR_VARIABLE, DEFAULT_DATA_DIR, DataDir, recipes_dir
 from netboot.errors import NetbootError
-from netboot.images.recipe import recipe_names
 from netboot.images.store import ImageStore
 from netboot.model.names import LATEST
 
 if TYPE_CHECKING:
+    from netboot.config import Config
     from netboot.store import Engine
 
 # Of every Path option: not `readable`.  Typer would say that a file may not be read, but neither how to mend it nor
@@ -60,6 +59,8 @@ class Place:
 
         Raises as `load_config` does.
         """
+        from netboot.config import Config, load_config  # loaded by who asks it, as the database is
+
         file = named or self._served_by()
         return load_config(file) if file else Config()
 
@@ -98,6 +99,8 @@ def complete_image(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def complete_recipe(ctx: typer.Context, incomplete: str) -> list[str]:
     """Names of recipes, for the shell."""
+    from netboot.images.recipe import recipe_names
+
     named = ctx.params.get("recipes")
     return [name for name in recipe_names(Path(named) if named else recipes_dir()) if name.startswith(incomplete)]
 

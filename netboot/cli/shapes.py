@@ -10,27 +10,28 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from netboot.images.boottests import BootTest
-from netboot.images.comparing import Difference
-from netboot.images.draft import Draft
-from netboot.images.fsck import Fault
-from netboot.images.garbage import Piece
-from netboot.images.history import Entry
-from netboot.images.lint import Finding
-from netboot.images.prepare import Action
-from netboot.images.tags import Move
-from netboot.model.boot import Boot, Verdict
-from netboot.model.client import Client
-from netboot.model.event import Event
-from netboot.model.image import Artefact, DeltaFile, Root, Version
-from netboot.model.lease import Lease, LeaseState
-from netboot.model.mac import MacAddress
+from netboot.model.lease import LeaseState
 from netboot.model.networks import Route
-from netboot.personal.belongings import Belongings
 
 if TYPE_CHECKING:
     from netboot.cli.standing import Standing
     from netboot.cli.telling import ClientTelling
+    from netboot.images.boottests import BootTest
+    from netboot.images.comparing import Difference
+    from netboot.images.draft import Draft
+    from netboot.images.fsck import Fault
+    from netboot.images.garbage import Piece
+    from netboot.images.history import Entry
+    from netboot.images.lint import Finding
+    from netboot.images.prepare import Action
+    from netboot.images.tags import Move
+    from netboot.model.boot import Boot, Verdict
+    from netboot.model.client import Client
+    from netboot.model.event import Event
+    from netboot.model.image import Artefact, DeltaFile, Root, Version
+    from netboot.model.lease import Lease
+    from netboot.model.mac import MacAddress
+    from netboot.personal.belongings import Belongings
 
 Shape = dict[str, Any]
 
