@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netboot.errors import Conflict, NetbootError
-from netboot.images.draft import Draft, locked
+from netboot.images.draft import Draft, DraftPlace, locked
 from netboot.system.commands import CommandFailed, run
 from netboot.system.loop import attached, find_loop
 from netboot.system.mounts import mount_writable, mounted, private_mounts, unmount
@@ -62,13 +62,13 @@ def mount(draft: Draft) -> Path:
         return draft.tree
 
 
-def withdraw(draft: Draft) -> None:
+def withdraw(draft: DraftPlace) -> None:
     """Undo `mount`; `Conflict` while somebody is in the folder.  Not shown is no error."""
     with locked(draft):
         withdraw_locked(draft)
 
 
-def withdraw_locked(draft: Draft) -> None:
+def withdraw_locked(draft: DraftPlace) -> None:
     """`withdraw`, for who has the draft `locked`."""
     if is_mounted(draft):
         try:
@@ -81,7 +81,7 @@ def withdraw_locked(draft: Draft) -> None:
         hide(draft.disk, draft.raw)
 
 
-def is_mounted(draft: Draft) -> bool:
+def is_mounted(draft: DraftPlace) -> bool:
     """Whether the draft's system can be seen at its folder."""
     return mounted(draft.tree) is not None
 

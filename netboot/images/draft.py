@@ -41,6 +41,10 @@ _FIELDS: Fields = {
 }
 
 
+class DamagedDraft(NetbootError):
+    """What a draft says of itself is lost; nobody can tell any more what it is a draft of."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftNote:
     """What a draft says of itself: the version below it, by number and digest; `created_at` in Unix seconds."""
@@ -59,15 +63,14 @@ class DraftNote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A draft and its place.  `disk` is the writable disk; `raw` and `tree` are where it is shown while at work."""
+class DraftPlace:
+    """Where a draft lies.  `disk` is the writable disk; `raw` and `tree` are where it is shown while at work."""
 
-    note: DraftNote
     folder: Path
 
     @property
     def name(self) -> str:
-        return self.note.name
+        return self.folder.name
 
     @property
     def disk(self) -> Path:
@@ -91,6 +94,13 @@ class Draft:
         return self.disk.stat().st_blocks * 512
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft(DraftPlace):
+    """A draft: its place, and what it says of itself."""
+
+    note: DraftNote
+
+
 class Drafts:
     """The drafts below the images' folder."""
 
@@ -99,21 +109,22 @@ class Drafts:
 
     def list(self) -> tuple[Draft, ...]:
         """Every draft, by name.  One whose note cannot be read is an error, not an absence."""
-        try:
-            names = sorted(each.name for each in self._directory.iterdir() if not each.name.startswith("."))
-        except FileNotFoundError:
-            return ()
-        return tuple(self._load(name) for name in names)
+        return tuple(self._load(name) for name in self._names())
 
     def get(self, name: str) -> Draft:
         """`NotFound` says which there are."""
-        if not (self._directory / parse_draft_name(name) / "draft.json").is_file():
-            names = ", ".join(each.name for each in self.list())
+        return self._load(self.place(name).name)
+
+    def place(self, name: str) -> DraftPlace:
+        """Where a draft lies, also one whose note is damaged.  `NotFound` says which there are."""
+        place = DraftPlace(folder=self._directory / parse_draft_name(name))
+        if not place.folder.is_dir():
+            names = ", ".join(self._names())
             raise NotFound(
                 f"there is no draft {name}",
                 hint=f"there is {names}" if names else f"open one: netboot image edit IMAGE --name {name}",
             )
-        return self._load(name)
+        return place
 
     def check_free(self, name: str) -> Path:
         """The folder of a draft that can be opened; `Conflict` if there is one of that name."""
@@ -158,7 +169,7 @@ class Drafts:
         sync(self._directory)
         return self._load(name)
 
-    def discard(self, draft: Draft) -> None:
+    def discard(self, draft: DraftPlace) -> None:
         """Throw a draft away; `Conflict` while somebody works on it."""
         with locked(draft):
             gone = self._directory / f"{_NEW}{draft.name}-{os.getpid()}"
@@ -166,14 +177,22 @@ class Drafts:
             sync(self._directory)
             shutil.rmtree(gone)
 
+    def _names(self) -> tuple[str, ...]:
+        try:
+            return tuple(sorted(each.name for each in self._directory.iterdir() if not each.name.startswith(".")))
+        except FileNotFoundError:
+            return ()
+
     def _load(self, name: str) -> Draft:
         folder = self._directory / name
         file = folder / "draft.json"
         try:
             return Draft(note=parse_note(file.read_text(encoding="utf-8"), name=name), folder=folder)
-        except InvalidInput as error:
-            hint = f"remove {folder}, or bring the file back from a copy"
-            raise NetbootError(f"{file} cannot be read: {error.message}", hint=hint) from error
+        except (InvalidInput, UnicodeDecodeError) as error:
+            hint = f"throw it away: netboot image discard {name}; or bring the file back from a copy"
+            raise DamagedDraft(f"{file} cannot be read: {error}", hint=hint) from error
+        except FileNotFoundError as error:
+            raise DamagedDraft(f"{file} is missing", hint=f"throw it away: netboot image discard {name}") from error
         except OSError as error:
             raise _denied(file, error) from error
 
@@ -198,7 +217,7 @@ def parse_note(text: str, *, name: str) -> DraftNote:
 
 
 @contextmanager
-def locked(draft: Draft) -> Iterator[None]:
+def locked(draft: DraftPlace) -> Iterator[None]:
     """Work on a draft alone; `Conflict` while somebody else does."""
     try:
         descriptor = os.open(draft.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -15,7 +15,7 @@ import pytest
 from netboot.errors import Conflict, NetbootError, NotFound
 from netboot.images.attach import is_mounted, mount, tree_of, withdraw
 from netboot.images.chroot import enter
-from netboot.images.draft import Draft, Drafts, locked
+from netboot.images.draft import DamagedDraft, Draft, Drafts, locked
 from netboot.images.store import ImageStore
 from netboot.system.loop import find_loop
 from netboot.system.mounts import mounts
@@ -180,3 +180,19 @@ def _shows(draft: Draft) -> bool:
         except OSError:
             continue
     return False
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff", None], ids=["empty", "no text", "missing"])
+def test_a_draft_whose_note_is_damaged_can_be_thrown_away_also_while_it_is_shown(
+    tmp_path: Path, drafts: Drafts, draft: Draft, damage: bytes | None
+) -> None:
+    tree = mount(draft)
+    note = draft.folder / "draft.json"
+    note.unlink() if damage is None else note.write_bytes(damage)
+    for work in (drafts.list, lambda: drafts.get("one")):
+        with pytest.raises(DamagedDraft) as caught:
+            work()
+        assert "netboot image discard one" in str(caught.value.hint)
+    Cli(tmp_path).ok("image", "discard", "one", "--yes")
+    assert not draft.folder.exists()
+    assert all(each.target != tree for each in mounts())

@@ -14,7 +14,7 @@ from netboot.cli.shapes import draft_shape
 from netboot.errors import Conflict, InvalidInput, NetbootError
 from netboot.images.attach import is_mounted, mount, tree_of, withdraw
 from netboot.images.chroot import enter
-from netboot.images.draft import Draft, Drafts, locked
+from netboot.images.draft import DamagedDraft, Draft, Drafts, locked
 from netboot.images.machine import ESCAPE, machine_argv, take_kernel
 from netboot.lab.kvm import find_accelerator
 from netboot.model.names import VersionRef
@@ -160,13 +160,13 @@ def discard(
     130 not confirmed.
     """
     drafts = drafts_of(place_of(ctx, data_dir))
-    found = drafts.get(draft)
+    place = drafts.place(draft)
     if not yes:
         if not sys.stdin.isatty():
             raise InvalidInput("there is nobody to ask whether to throw it away", hint="say --yes")
-        typer.confirm(f"Throw away draft {draft} of {found.note.parent}?", abort=True, err=True)
-    withdraw(found)
-    drafts.discard(found)
+        typer.confirm(f"Throw away draft {draft} of {_parent(drafts, draft)}?", abort=True, err=True)
+    withdraw(place)
+    drafts.discard(place)
     typer.echo(f"draft {draft} is gone")
 
 
@@ -220,3 +220,11 @@ def _row(draft: Draft) -> tuple[object, ...]:
     note = draft.note
     shown = draft.tree if is_mounted(draft) else None
     return draft.name, note.parent, date(note.created_at), note.who, size(draft.stored_bytes), shown, note.note or None
+
+
+def _parent(drafts: Drafts, name: str) -> str:
+    """The version that it is a draft of, for people."""
+    try:
+        return drafts.get(name).note.parent
+    except DamagedDraft:
+        return "what its damaged note does not tell"
