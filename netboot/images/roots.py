@@ -10,13 +10,14 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from netboot.errors import InvalidInput, NetbootError, NotFound
-from netboot.images import blocks, delta, verity
+from netboot.images import delta, verity
 from netboot.images.blocks import Advance, unheard
+from netboot.images.copies import copied
 from netboot.images.cow import open_cow
 from netboot.images.files import sync, unwritten
 from netboot.images.identity import filesystem_uuids
@@ -24,7 +25,6 @@ from netboot.images.measure import hash_file
 from netboot.images.whole import damage_of
 from netboot.model.image import DeltaFile, Version
 from netboot.model.names import VersionRef
-from netboot.system.reflink import clone
 from netboot.system.sparse import SparseFile
 
 # Of files that are being made, until they are whole.
@@ -140,14 +140,7 @@ def _make(version: Version, lineage: Lineage, advance: Advance) -> None:
 
 
 def _write_root(new: Path, lineage: Lineage, advance: Advance) -> None:
-    with ExitStack() as stack:
-        source = os.open(lineage.base.root.path, os.O_RDONLY | os.O_CLOEXEC)
-        stack.callback(os.close, source)
-        descriptor = os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-        cloned = clone(source, descriptor)
-        target = stack.enter_context(SparseFile(descriptor))
-        if not cloned:
-            blocks.copy(SparseFile(source), target, advance=advance)
+    with copied(lineage.base.root.path, new, advance=advance) as target:
         for step in lineage.steps:
             if step.delta is None:
                 raise AssertionError(f"{step.label} is a step without a delta")
