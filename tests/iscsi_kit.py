@@ -59,9 +59,9 @@ class Asker:
         return int(found.group(1)), re.findall(r"\[FAILED\] (\S+)", done.stdout)
 
     @contextmanager
-    def logged_in(self, target: str, lun: int) -> Iterator[subprocess.Popen[str]]:
+    def logged_in(self, target: str, lun: int, *, writable: bool = False) -> Iterator[subprocess.Popen[str]]:
         """A session that lasts; QEMU's shell, which reads by `read OFFSET LENGTH`."""
-        argv = ["qemu-io", "-r", *self._options(target, lun)]
+        argv = ["qemu-io", *([] if writable else ["-r"]), *self._options(target, lun)]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
             try:
                 assert "read 4096/4096" in read(shell, 0)
@@ -94,6 +94,17 @@ def read(shell: subprocess.Popen[str], offset: int) -> str:
     if "read 4096" in said:
         said += shell.stdout.readline()
     return said
+
+
+def write(shell: subprocess.Popen[str], offset: int, byte: int) -> None:
+    """Have QEMU's shell fill a block, and wait until the server says that it is on its disk."""
+    assert shell.stdin is not None
+    assert shell.stdout is not None
+    # -f: forced to the disk, which QEMU does by a flush where the server has no better way.
+    shell.stdin.write(f"write -f -P {byte} {offset} 4096\n")
+    shell.stdin.flush()
+    assert "wrote 4096/4096" in shell.stdout.readline()
+    shell.stdout.readline()
 
 
 def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:

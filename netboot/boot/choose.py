@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from netboot.boot.contradictions import contradiction
 from netboot.boot.layers import (
     CLIENT_RECORD,
     CONFIGURATION,
@@ -30,6 +31,7 @@ from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.model.request import ANY_ARCH, Arch, BootRequest, arch_name
+from netboot.model.root import Persistence
 from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, MenuTarget
 
 
@@ -210,6 +212,7 @@ def _target(
         root_format=settings.root_format,
         verify=settings.verify,
         upper=settings.upper,
+        persistent=settings.persistent if known else Persistence.OFF,
         kernel_args=(*version.kernel_args, *settings.kernel_args),
         shell=settings.shell,
         locale=settings.locale,
@@ -265,12 +268,8 @@ def _fitting(target: BootTarget, request: BootRequest, loaders: Loaders, *, load
             if loader_said_by == CLIENT_RECORD
             else f"name another for that architecture in the {loader_said_by}",
         )
-    if target.verify and target.form.format is None:
-        return _refused(
-            target,
-            f"{target.hostname} shall verify its root, which it cannot over {target.root}",
-            hint="give it root = nfs-file or iscsi, or verify = false",
-        )
+    if found := contradiction(target):
+        return _refused(target, found.reason, hint=found.hint)
     if request.arch == ANY_ARCH or is_script_next(request, target.loader):
         return target
     name = loader_name(target.loader, request.arch)

@@ -31,7 +31,7 @@ def kernel_line(target: ImageTarget, *, server: IPv4Address, http_port: int, roo
         *_mounting(target, root),
         f"netboot.report=http://{server}:{http_port}/boot/{target.mac.dashed}/report",
         *((f"netboot.data=http://{server}:{http_port}/boot/{target.mac.dashed}/data",) if target.has_own else ()),
-        f"netboot.upper={target.upper}",
+        "netboot.writable=1" if target.has_own_disk else f"netboot.upper={target.upper}",
         f"netboot.shell={int(target.shell)}",
         f"systemd.hostname={target.hostname}",
         f"systemd.machine_id={target.machine_id}",

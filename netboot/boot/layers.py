@@ -18,7 +18,7 @@ from netboot.errors import NotFound
 from netboot.model.client import Client
 from netboot.model.loader import NO_LOADERS, Loader, LoaderChoice, LoadersByArch
 from netboot.model.request import ANY_ARCH, Arch, arch_key
-from netboot.model.root import RootFormat, RootMode
+from netboot.model.root import Persistence, RootFormat, RootMode
 from netboot.model.wishes import ADDING_UP, DEFAULTS, NO_WISHES, Wishes
 
 CONFIGURATION, CLIENT_RECORD, DEFAULT = "configuration", "client record", "default"
@@ -57,6 +57,7 @@ class Settled:
     root_format: RootFormat
     verify: bool
     upper: str
+    persistent: Persistence
     locale: str | None
     keyboard: str | None
     timezone: str | None

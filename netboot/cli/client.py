@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from netboot.boot.loaderfiles import loader_files
-from netboot.cli import clientdata
+from netboot.cli import clientdata, clientdisk
 from netboot.cli.addresses import check_free
 from netboot.cli.clientoptions import (
     AddressOption,
@@ -20,6 +20,7 @@ from netboot.cli.clientoptions import (
     KeyboardOption,
     LoaderOption,
     LocaleOption,
+    PersistentOption,
     PersistOption,
     PersistSizeOption,
     ProfileOption,
@@ -57,6 +58,7 @@ from netboot.store import ClientRepository, Engine, LeaseRepository
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Name clients and assign images to them.")
 app.add_typer(clientdata.app, name="data")
+app.add_typer(clientdisk.app, name="disk")
 
 
 @app.command()
@@ -75,6 +77,7 @@ def add(
     root_format: RootFormatOption = None,
     verify: VerifyOption = None,
     upper: UpperOption = None,
+    persistent: PersistentOption = None,
     locale: LocaleOption = None,
     keyboard: KeyboardOption = None,
     timezone: TimezoneOption = None,
@@ -117,6 +120,7 @@ def add(
             "root_format": root_format,
             "verify": verify,
             "upper": upper,
+            "persistent": persistent,
             "locale": locale,
             "keyboard": keyboard,
             "timezone": timezone,
@@ -218,6 +222,7 @@ def set_client(
     root_format: RootFormatOption = None,
     verify: VerifyOption = None,
     upper: UpperOption = None,
+    persistent: PersistentOption = None,
     locale: LocaleOption = None,
     keyboard: KeyboardOption = None,
     timezone: TimezoneOption = None,
@@ -266,6 +271,7 @@ def set_client(
             "root_format": root_format,
             "verify": verify,
             "upper": upper,
+            "persistent": persistent,
             "locale": locale,
             "keyboard": keyboard,
             "timezone": timezone,

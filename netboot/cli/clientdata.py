@@ -64,7 +64,7 @@ def remove_data(
       netboot client data remove 52:54:00:12:34:56
 
     \b
-    Exit codes: 0 removed; 3 nothing is kept of it; 4 it may be in use.
+    Exit codes: 0 removed; 3 nothing is kept of it; 4 it may be in use, or has disks of its own (netboot client disk).
     """
     place = place_of(ctx, data_dir)
     with place.database() as engine:

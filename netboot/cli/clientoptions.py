@@ -93,6 +93,15 @@ UpperOption = Annotated[
         help="Its temporary layer: a bound in memory, as 50% or 2g, zram:2g, disk:LABEL or crypt:LABEL; or none.",
     ),
 ]
+PersistentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--persistent",
+        metavar="HOW",
+        help="Whether it has a writable disk of its own, by iscsi: reset (made anew for each boot), keep, or off; or"
+        " none.",
+    ),
+]
 HostKeysOption = Annotated[
     bool | None,
     typer.Option("--host-keys/--no-host-keys", help="Whether it gets ssh host keys that stay the same."),

@@ -43,7 +43,9 @@ def preview(image: ImageTarget, arch: int, address: IPv4Address | None, config: 
     server = _server_for(config, address)
     kind = _kind(image, arch)
     files = known_files(image.version, image.root_format)
-    place = expected_place(image, files, exports=data.exports, first_lun=_first_lun(image, config, data))
+    place = expected_place(
+        image, files, exports=data.exports, clients=data.clients, first_lun=_first_lun(image, config, data)
+    )
     return Preview(
         server=server,
         root=f"{image.root}:{server}:{place.place}",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from netboot.model.lease import Lease
     from netboot.model.mac import MacAddress
     from netboot.personal.belongings import Belongings
+    from netboot.personal.disks import DiskState
 
 Shape = dict[str, Any]
 
@@ -60,6 +61,20 @@ def belongings_shape(belongings: Belongings, name: str | None) -> Shape:
         "size_bytes": belongings.size_bytes,
         "taken_bytes": belongings.taken_bytes,
         "is_mounted": belongings.is_mounted,
+    }
+
+
+def disk_shape(state: DiskState, name: str | None) -> Shape:
+    disk = state.disk
+    return {
+        "mac": str(disk.mac),
+        "name": name,
+        "version": disk.label,
+        "persistent": disk.persistence.value,
+        "generation": disk.generation or None,
+        "size_bytes": state.size_bytes,
+        "taken_bytes": state.taken_bytes,
+        "is_used": state.is_used,
     }
 
 

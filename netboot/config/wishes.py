@@ -9,7 +9,7 @@ from typing import Any
 
 from netboot.config import values
 from netboot.config.setting import setting
-from netboot.model.root import RootFormat, RootMode
+from netboot.model.root import Persistence, RootFormat, RootMode
 from netboot.model.wishes import Wishes
 
 
@@ -37,6 +37,13 @@ class WishSettings:
         None,
         values.upper,
         "The temporary layer: its bound in memory, as 50% (the default) or 2g; zram:2g, disk:LABEL, or crypt:LABEL.",
+    )
+
+    persistent: Persistence | None = setting(
+        None,
+        values.choice(Persistence),
+        "Whether clients of iscsi get a writable disk of their own over the version: made anew for each boot (reset),"
+        " or kept while the version is the same (keep); by default not (off).",
     )
 
     locale: str | None = setting(

@@ -16,9 +16,12 @@ from netboot.exports.detect import make_backend, make_iscsi_backend
 from netboot.exports.exporter import Exporter
 from netboot.exports.iscsi_exporter import IscsiExporter
 from netboot.exports.nfs_exporter import NfsExporter
+from netboot.exports.own_disks import OwnDisks
 from netboot.exports.plan import Export
-from netboot.exports.secrets import chap_of
+from netboot.exports.secrets import chap_for, chap_of
+from netboot.exports.target_server import TargetServer
 from netboot.exports.targets import Chap
+from netboot.exports.version_targets import VersionTargets
 from netboot.images.derived import find_derived
 from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
@@ -36,25 +39,33 @@ log = logging.getLogger(__name__)
 _NOBODY = MacAddress(bytes.fromhex("00005e005300"))
 
 
-def secrets_of(config: Config, seed: bytes) -> Callable[[str], Chap] | None:
-    """What iSCSI initiators prove themselves by, if the configuration wants it; `seed` is the installation's secret."""
-    return partial(chap_of, seed) if config.exports.iscsi_chap else None
+def secrets_of(config: Config, seed: bytes) -> Callable[[ImageTarget], Chap | None]:
+    """What clients prove themselves by to their iSCSI targets; `seed` is the installation's secret."""
+    return partial(chap_for, seed, always=config.exports.iscsi_chap)
 
 
 def make_exporter(config: Config, data: DataDir, images: ImageStore, *, seed: bytes) -> Exporter:
     """The exporter for this machine's servers.  Raises `Unavailable` when there is none of NFS."""
     networks, files_of = served_networks(config), partial(_files_of, images)
     backend = make_backend(config.exports.backend, run=data.run, root=data.exports)
-    make_targets = partial(make_iscsi_backend, config.exports.iscsi, run=data.run, root=data.exports)
+    server = TargetServer(partial(make_iscsi_backend, config.exports.iscsi, run=data.run, root=data.exports))
+    prove = partial(chap_of, seed)
+    versions = VersionTargets(
+        server,
+        root=data.exports,
+        networks=networks,
+        files_of=files_of,
+        chap_of=prove if config.exports.iscsi_chap else None,
+    )
+    disks = OwnDisks(
+        server,
+        clients=data.clients,
+        root_of=lambda version: files_of(version, RootFormat.EXT4).path,
+        chap_of=prove,
+    )
     return Exporter(
         NfsExporter(backend, root=data.exports, networks=networks, files_of=files_of),
-        IscsiExporter(
-            make_targets,
-            root=data.exports,
-            networks=networks,
-            files_of=files_of,
-            chap_of=secrets_of(config, seed),
-        ),
+        IscsiExporter(server, versions, disks),
     )
 
 
@@ -70,6 +81,8 @@ def make_exports_ready(
     for error in (*unreadable, *exporter.start(versions, own)):
         log.error("a version cannot be exported: %s", error)
     for image in assigned(clients, policy):
+        if image.has_own_disk:
+            continue  # made when its client boots
         try:
             if exporter.served(image) is None:
                 exporter.ensure(image)

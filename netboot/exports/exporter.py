@@ -10,7 +10,6 @@ from netboot.exports.iscsi_exporter import IscsiExporter
 from netboot.exports.nfs_exporter import NfsExporter
 from netboot.exports.plan import Export
 from netboot.model.image import Version
-from netboot.model.iscsi import initiator_name
 from netboot.model.root import RootMode, RootPlace
 from netboot.model.target import ImageTarget
 
@@ -40,19 +39,18 @@ class Exporter:
         """What `start`, and `ensure` of these, would do, a line a step; nothing is done."""
         found, wanted = tuple(versions), tuple(images)
         yield from self._nfs.steps(found, ((each.version, each.form) for each in wanted if not _by_iscsi(each)), own)
-        disks = ((each.version, each.root_format, initiator_name(each.hostname)) for each in wanted if _by_iscsi(each))
-        yield from self._iscsi.steps(found, disks)
+        yield from self._iscsi.steps(found, [each for each in wanted if _by_iscsi(each)])
 
     def ensure(self, image: ImageTarget) -> RootPlace:
         """Make the root of a client reachable to it, if it is not; returns when it can be attached."""
         if _by_iscsi(image):
-            return self._iscsi.ensure(image.version, image.root_format, initiator_name(image.hostname))
+            return self._iscsi.ensure(image)
         return self._nfs.ensure(image.version, image.form)
 
     def served(self, image: ImageTarget) -> RootPlace | None:
         """Where the root of a client is that is reachable already.  Returns at once: every request asks."""
         if _by_iscsi(image):
-            return self._iscsi.served(image.version, image.root_format, initiator_name(image.hostname))
+            return self._iscsi.served(image)
         return self._nfs.served(image.version, image.form)
 
     def share(self, own: Sequence[Export]) -> None:

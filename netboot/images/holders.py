@@ -18,6 +18,7 @@ class HolderKind(StrEnum):
     UNKNOWN_CLIENTS = "unknown-clients"
     RUNNING = "running"
     DRAFT = "draft"
+    DISK = "disk"
     CHILD = "child"
 
 
@@ -29,6 +30,7 @@ _WORDS: Mapping[HolderKind, str] = {
     HolderKind.UNKNOWN_CLIENTS: "unknown clients boot it",
     HolderKind.RUNNING: "client {name} runs it",
     HolderKind.DRAFT: "draft {name} changes it",
+    HolderKind.DISK: "client {name} keeps a disk over it",
     HolderKind.CHILD: "{name} is stored as changes to it",
 }
 
@@ -66,13 +68,17 @@ class Stock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wants:
-    """Everybody who refers to versions.  Pairs begin with a name: of a client, or of a draft."""
+    """Everybody who refers to versions.  Pairs begin with a name: of a client, or of a draft.
+
+    `disks` are those that clients have of their own.
+    """
 
     tags: Mapping[str, Tags] = field(default_factory=dict)
     assigned: Sequence[tuple[str, VersionRef]] = ()
     unknown_clients: VersionRef | None = None
     running: Sequence[tuple[str, str]] = ()
     drafts: Sequence[tuple[str, str]] = ()
+    disks: Sequence[tuple[str, str]] = ()
 
 
 def holders_of(stock: Iterable[Stock], wants: Wants) -> dict[str, tuple[Holder, ...]]:
@@ -105,6 +111,8 @@ def holders_of(stock: Iterable[Stock], wants: Wants) -> dict[str, tuple[Holder, 
         hold(label, HolderKind.RUNNING, name)
     for name, label in wants.drafts:
         hold(label, HolderKind.DRAFT, name)
+    for name, label in wants.disks:
+        hold(label, HolderKind.DISK, name)
     for each in versions:
         if each.parent is not None:
             hold(f"{each.image}:{each.parent}", HolderKind.CHILD, each.label)

@@ -26,6 +26,17 @@ class RootFormat(StrEnum):
     SQUASHFS = "squashfs"
 
 
+class Persistence(StrEnum):
+    """Whether a client has a writable disk of its own over the version, in place of the temporary layer.
+
+    `RESET` is made anew for each boot; `KEEP` is there again, as long as the client boots the same version.
+    """
+
+    OFF = "off"
+    RESET = "reset"
+    KEEP = "keep"
+
+
 class RootForm(NamedTuple):
     """What of a version is exported; `format` is None where clients are given a tree of files."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from netboot.model.image import Version
 from netboot.model.loader import Loader, LoaderChoice
 from netboot.model.mac import MacAddress
-from netboot.model.root import RootForm, RootFormat, RootMode
+from netboot.model.root import Persistence, RootForm, RootFormat, RootMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,7 @@ class ImageTarget:
     root_format: RootFormat = RootFormat.EXT4
     verify: bool = False
     upper: str = "50%"
+    persistent: Persistence = Persistence.OFF
     kernel_args: tuple[str, ...] = ()
     shell: bool = False
     locale: str | None = None
@@ -51,6 +52,11 @@ class ImageTarget:
         """Whether there is anything of its own for it to fetch while it boots."""
         settings = self.locale or self.keyboard or self.timezone
         return bool(settings or self.host_keys or self.persist or self.files or self.root is RootMode.ISCSI)
+
+    @property
+    def has_own_disk(self) -> bool:
+        """Whether its root is a disk that it alone has, and may write to."""
+        return self.persistent is not Persistence.OFF
 
     @property
     def form(self) -> RootForm:

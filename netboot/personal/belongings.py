@@ -13,6 +13,7 @@ from pathlib import Path
 
 from netboot.config.paths import DataDir
 from netboot.errors import Conflict, InvalidInput, NotFound
+from netboot.exports.disk_files import DiskFiles
 from netboot.model.mac import MacAddress
 from netboot.personal.hostkeys import SSH
 from netboot.personal.volumes import VOLUME, place_of_volume
@@ -45,10 +46,18 @@ def belongings(data: DataDir) -> tuple[Belongings, ...]:
 
 
 def remove(data: DataDir, mac: MacAddress, *, forced: bool) -> Belongings:
-    """Remove what is a client's own for good.  `Conflict` while its volume is mounted, unless it is `forced`."""
+    """Remove what is a client's own for good.  `Conflict` while its volume is mounted, unless it is `forced`.
+
+    Also while it has disks of its own, which are removed one by one.
+    """
     folder = data.clients / mac.dashed
     if not folder.is_dir():
         raise NotFound(f"nothing is kept of {mac}", hint="netboot client data list shows all")
+    if any(DiskFiles(data.clients).of(mac)):
+        raise Conflict(
+            f"{mac} has disks of its own, and may be running from one",
+            hint=f"remove these first: netboot client disk remove {mac}",
+        )
     gone = _look(data, mac, folder)
     if gone.is_mounted and not forced:
         raise Conflict(

@@ -11,8 +11,6 @@ from pathlib import Path, PurePosixPath
 
 from netboot.errors import NotPermitted
 from netboot.exports.targets import Chap
-from netboot.model.iscsi import initiator_name
-from netboot.model.root import RootMode
 from netboot.model.sizes import parse_size
 from netboot.model.target import ImageTarget
 from netboot.personal.archive import pack
@@ -53,11 +51,16 @@ class Asked:
 class OwnData:
     """Makes archives in threads of its own.  Ends with `close`.
 
-    `chap_of` gives what an iSCSI initiator proves itself by, None where they need not.
+    `chap_of` gives what a client proves itself by to its iSCSI target, None where it need not.
     """
 
     def __init__(
-        self, clients: Path, windows: BootWindows, volumes: Volumes, *, chap_of: Callable[[str], Chap] | None = None
+        self,
+        clients: Path,
+        windows: BootWindows,
+        volumes: Volumes,
+        *,
+        chap_of: Callable[[ImageTarget], Chap | None] | None = None,
     ) -> None:
         self._clients = clients
         self._windows = windows
@@ -103,8 +106,7 @@ class OwnData:
             trees.append(beneath(IN_ARCHIVE[ROOT], self._keys.entries(target.mac)))
         if trusted:
             trees += file_entries(target, values)
-        if trusted and self._chap_of is not None and target.root is RootMode.ISCSI:
-            chap = self._chap_of(initiator_name(target.hostname))
+        if trusted and self._chap_of is not None and (chap := self._chap_of(target)):
             trees.append({PurePosixPath(_CHAP): File(content=f"{chap.user} {chap.secret}\n".encode(), mode=0o600)})
         if kept is not None:
             trees.append({PurePosixPath(_KEPT): kept})

@@ -12,10 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from netboot.exports.disk_files import DiskFiles
+from netboot.exports.own_disk import OwnDisk
 from netboot.images.entries import BLOCK_BYTES
 from netboot.images.store import ImageStore
 from tests.images_kit import block, publish_delta, publish_whole
 from tests.kill_kit import damage
+from tests.kit import MAC
 
 # xfs refuses to be smaller.
 DISK_BYTES = 400 << 20
@@ -35,10 +38,16 @@ def main(folder: Path, filesystem: str) -> dict[str, Any]:
     two = publish_delta(store, one, {100 * number: block(str(number)) for number in range(CHANGED)})
     before = free(place)
     store.materialise(two)
+    taken = before - free(place)
+    own, files = OwnDisk(mac=MAC, image="debian", number=two.number, generation=1), DiskFiles(place / "clients")
+    before = free(place)
+    files.make(own, two.root.path)
     return {
         "damage": damage(store.directory),
         "root": two.root.path.stat().st_blocks * 512,
-        "taken": before - free(place),
+        "taken": taken,
+        "own disk": files.file(own).read_bytes() == two.root.path.read_bytes(),
+        "taken by it": before - free(place),
     }
 
 

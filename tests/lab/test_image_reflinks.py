@@ -1,4 +1,7 @@
-"""Where the file system can share blocks between files, a root that is made shares those that are its ancestor's."""
+"""Where the file system can share blocks between files, a root that is made shares those that are its ancestor's.
+
+So does a client's own disk, with its version.
+"""
 
 from __future__ import annotations
 
@@ -33,3 +36,5 @@ def test_a_root_takes_what_changed_and_no_more(tmp_path: Path, filesystem: str) 
     assert found["root"] >= 40 << 20
     # 25 blocks, the hash tree of a 128th, and what the file system writes down about them; a copy would be 40 MiB.
     assert found["taken"] < 4 << 20
+    assert found["own disk"] is True
+    assert found["taken by it"] < 1 << 20

@@ -14,22 +14,28 @@ import pytest
 from netboot.errors import NetbootError
 from netboot.exports.iscsi_exporter import IscsiExporter
 from netboot.exports.iscsi_tgt import Tgt
+from netboot.exports.own_disks import OwnDisks
+from netboot.exports.target_server import TargetServer
 from netboot.exports.targets import Chap
+from netboot.exports.version_targets import VersionTargets
 from netboot.images.removal import remove_versions
 from netboot.images.rootfiles import root_files
 from netboot.images.store import ImageStore
 from netboot.model.image import Version
-from netboot.model.root import RootFormat, RootPlace
+from netboot.model.root import RootFormat, RootMode, RootPlace
+from netboot.model.target import ImageTarget
 from netboot.system.commands import run
 from tests.images_kit import publish_whole
 from tests.iscsi_kit import ANYBODY, AUTHORITY, Asker
+from tests.kit import make_target
 
 pytestmark = pytest.mark.walls
 
 RUN = Path("/run/tgt")
 LAB = IPv4Network("10.9.0.0/24")
 HERE = Asker(server="10.9.0.1")
-ONE, TWO = (f"{AUTHORITY}:client.lab-0{number}" for number in (1, 2))
+LAB_1, LAB_2 = "lab-01", "lab-02"
+ONE, TWO = (f"{AUTHORITY}:client.{name}" for name in (LAB_1, LAB_2))
 
 Make = Callable[..., IscsiExporter]
 
@@ -51,15 +57,26 @@ def make(tmp_path: Path, store: ImageStore) -> Make:
 
     def exporter(chap_of: Callable[[str], Chap] | None = None) -> IscsiExporter:
         files_of = partial(root_files, store)
-        return IscsiExporter(
-            lambda: Tgt(RUN), root=tmp_path / "exports", networks=[LAB], files_of=files_of, chap_of=chap_of
+        server = TargetServer(lambda: Tgt(RUN))
+        root = tmp_path / "exports"
+        versions = VersionTargets(server, root=root, networks=[LAB], files_of=files_of, chap_of=chap_of)
+        disks = OwnDisks(
+            server,
+            clients=tmp_path / "clients",
+            root_of=lambda version: files_of(version).path,
+            chap_of=secret_of,
         )
+        return IscsiExporter(server, versions, disks)
 
     return exporter
 
 
-def chap_of(initiator: str) -> Chap:
+def secret_of(initiator: str) -> Chap:
     return Chap(user=initiator.rpartition(".")[2], secret=f"secret-of-{initiator.rpartition('.')[2]}")
+
+
+def image(version: Version, hostname: str, format: RootFormat = RootFormat.EXT4) -> ImageTarget:
+    return replace(make_target(), version=version, hostname=hostname, root=RootMode.ISCSI, root_format=format)
 
 
 def parts(place: RootPlace) -> tuple[str, int]:
@@ -77,9 +94,9 @@ def test_a_version_is_read_bit_for_bit_also_after_it_was_removed(store: ImageSto
     one, two = publish_whole(store), publish_whole(store)
     exporter = make()
     assert exporter.start([one, two]) == ()
-    assert exporter.served(one, RootFormat.EXT4, ONE) is None
-    place = exporter.ensure(one, RootFormat.EXT4, ONE)
-    assert exporter.served(one, RootFormat.EXT4, TWO) == place
+    assert exporter.served(image(one, LAB_1)) is None
+    place = exporter.ensure(image(one, LAB_1))
+    assert exporter.served(image(one, LAB_2)) == place
     assert one.root.verity is not None
     assert place.root_hash == one.root.verity.root_hash
     target, lun = parts(place)
@@ -100,7 +117,7 @@ def test_a_version_is_read_bit_for_bit_also_after_it_was_removed(store: ImageSto
 def test_a_daemon_that_starts_serves_what_was_served_before(store: ImageStore, make: Make, tmp_path: Path) -> None:
     versions = [publish_whole(store), publish_whole(store)]
     first = make()
-    target, lun = parts(first.ensure(versions[0], RootFormat.EXT4, ONE))
+    target, lun = parts(first.ensure(image(versions[0], LAB_1)))
     first.stop()
     assert is_refused(target, lun)
     following = make()
@@ -119,22 +136,22 @@ def is_refused(target: str, lun: int) -> bool:
 
 def test_each_client_is_admitted_by_its_own_secret_and_remembered(store: ImageStore, make: Make) -> None:
     version = publish_whole(store)
-    first = make(chap_of)
-    target, lun = parts(first.ensure(version, RootFormat.EXT4, ONE))
-    assert first.served(version, RootFormat.EXT4, TWO) is None
+    first = make(secret_of)
+    target, lun = parts(first.ensure(image(version, LAB_1)))
+    assert first.served(image(version, LAB_2)) is None
 
     def asker(name: str, *, by: str = "") -> Asker:
-        chap = chap_of(by or name)
+        chap = secret_of(by or name)
         return replace(HERE, name=name, user=chap.user, secret=chap.secret)
 
     assert asker(ONE).refusal(target, lun) == ""
     assert asker(TWO).refusal(target, lun) == "Target not found"
     assert asker(ONE, by=TWO).refusal(target, lun) == "Authentication failure"
     assert replace(asker(ONE), name=ANYBODY).refusal(target, lun) == "Target not found"
-    first.ensure(version, RootFormat.EXT4, TWO)
+    first.ensure(image(version, LAB_2))
     assert asker(TWO).refusal(target, lun) == ""
     first.stop()
-    following = make(chap_of)
+    following = make(secret_of)
     following.start([version])
     assert [asker(name).refusal(target, lun) for name in (ONE, TWO)] == ["", ""]
     assert not following.keep_up()
@@ -143,13 +160,13 @@ def test_each_client_is_admitted_by_its_own_secret_and_remembered(store: ImageSt
 
 def test_what_would_be_done_is_told_and_not_done(store: ImageStore, make: Make, tmp_path: Path) -> None:
     version = publish_whole(store)
-    wanted = [(version, RootFormat.EXT4, ONE)]
-    steps = list(make(chap_of).steps([version], wanted))
+    wanted = [image(version, LAB_1)]
+    steps = list(make(secret_of).steps([version], wanted))
     assert steps[0] == f"add target {AUTHORITY}:debian.1.ext4 for {ONE} by secret"
     assert "secret-of" not in "".join(steps)
     assert not (tmp_path / "exports").exists()
     exporter = make()
-    exporter.ensure(*wanted[0])
+    exporter.ensure(wanted[0])
     assert list(make().steps([version], wanted)) == []
     exporter.stop()
 
@@ -157,9 +174,9 @@ def test_what_would_be_done_is_told_and_not_done(store: ImageStore, make: Make, 
 def test_what_cannot_be_served_is_told_and_leaves_the_rest_as_it_was(store: ImageStore, make: Make) -> None:
     one, two = publish_whole(store), publish_whole(store)
     exporter = make()
-    target, lun = parts(exporter.ensure(one, RootFormat.EXT4, ONE))
+    target, lun = parts(exporter.ensure(image(one, LAB_1)))
     with pytest.raises(NetbootError, match="cannot mount"):
-        exporter.ensure(two, RootFormat.EROFS, ONE)
+        exporter.ensure(image(two, LAB_1, RootFormat.EROFS))
     assert HERE.targets() == {target}
     assert HERE.refusal(target, lun) == ""
     exporter.stop()

@@ -24,6 +24,7 @@ WISHES: dict[str, Any] = {
     "root": st.sampled_from(["nfs", "nfs-file", "iscsi"]),
     "root_format": st.sampled_from(["ext4", "erofs", "squashfs"]),
     "verify": st.booleans(),
+    "persistent": st.sampled_from(["off", "reset", "keep"]),
     "upper": st.sampled_from(["50%", "2G", "100%", "zram:2g", "disk:scratch", "crypt:a.b-c_d"]),
     "locale": st.sampled_from(["de_DE.UTF-8", "C", "ca_ES.UTF-8@valencia"]),
     "keyboard": st.sampled_from(["us", "de-nodeadkeys", "us-altgr-intl"]),

@@ -16,7 +16,9 @@ from netboot.model.loader import LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
+from netboot.model.root import Persistence, RootFormat, RootMode
 from netboot.model.target import DeniedTarget, ImageTarget, MenuTarget
+from netboot.model.wishes import Wishes
 from tests.kit import MAC, OTHER_MAC, make_version
 
 
@@ -124,6 +126,35 @@ def test_a_kernel_for_another_architecture_is_refused_before_it_is_fetched(arch:
 @pytest.mark.parametrize("arch", [Arch.BIOS, Arch.X64_UEFI, Arch.EBC, 4711])
 def test_firmware_that_sends_odd_numbers_is_let_through(arch: int) -> None:
     assert isinstance(choose(request(arch=arch), policy(LAB)), ImageTarget)
+
+
+OWN_DISK = Wishes(root=RootMode.ISCSI, persistent=Persistence.KEEP)
+
+
+@pytest.mark.parametrize(
+    ("wishes", "reason", "hint"),
+    [
+        (replace(OWN_DISK, root=None), "which it cannot over nfs", "root = iscsi"),
+        (replace(OWN_DISK, root=RootMode.NFS_FILE), "which it cannot over nfs-file", "root = iscsi"),
+        (replace(OWN_DISK, root_format=RootFormat.EROFS), "erofs cannot be written to", "root_format = ext4"),
+        (replace(OWN_DISK, verify=True), "what is written has no root hash", "verify = false"),
+    ],
+)
+def test_a_disk_of_its_own_is_refused_where_it_cannot_be(wishes: Wishes, reason: str, hint: str) -> None:
+    target = choose(request(), policy(replace(LAB, wishes=wishes)))
+    assert isinstance(target, DeniedTarget)
+    assert target.reason.startswith("lab-01 shall have a disk of its own (persistent = keep)")
+    assert target.reason.endswith(reason)
+    assert hint in target.hint
+    assert isinstance(choose(request(), policy(replace(LAB, wishes=replace(wishes, persistent=None)))), ImageTarget)
+
+
+def test_who_nobody_added_has_no_disk_of_its_own() -> None:
+    ours = replace(policy(LAB, unknown="image:debian"), general=Layer(source=CONFIGURATION, wishes=OWN_DISK))
+    known, unknown = (choose(request(mac), ours) for mac in (MAC, OTHER_MAC))
+    assert isinstance(known, ImageTarget)
+    assert isinstance(unknown, ImageTarget)
+    assert (known.persistent, unknown.persistent) == (Persistence.KEEP, Persistence.OFF)
 
 
 class Damaged(Published):

@@ -72,6 +72,12 @@ def client(cli: Cli, image: str) -> None:
     cli.ok("client", "add", str(MAC), "--name", "lab-01", "--image", image)
 
 
+def disk_over(cli: Cli, name: str) -> None:
+    folder = cli.data_dir / "clients" / MAC.dashed / "disks"
+    folder.mkdir(parents=True)
+    (folder / name).touch()
+
+
 def running(cli: Cli, label: str) -> None:
     client(cli, "debian:5")
     tell(cli.data_dir, (K.DISCOVERED, 1e9, {"stage": "firmware"}), (K.KERNEL_SENT, 1e9, {"version": label}))
@@ -89,6 +95,12 @@ NEEDED = [
         "boot it into another",
     ),
     ("debian:4", lambda cli: draft_of(cli, 4), "draft mine changes it", "image discard mine"),
+    (
+        "debian:4",
+        lambda cli: disk_over(cli, "debian.4.keep.ext4"),
+        "client 52:54:00:00:00:01 keeps a disk over it",
+        "client disk remove 52:54:00:00:00:01 --version debian:4",
+    ),
     ("debian:1", lambda cli: None, "debian:2 is stored as changes to it", "--make-whole"),
 ]
 
@@ -96,7 +108,7 @@ NEEDED = [
 @pytest.mark.parametrize(("label", "need", "who", "remedy"), NEEDED)
 def test_what_somebody_needs_is_not_removed(cli: Cli, label: str, need: object, who: str, remedy: str) -> None:
     if "52:54" in who:
-        cli.ok("client", "add", str(MAC), "--name", "x")  # makes the database
+        cli.ok("client", "add", str(OTHER_MAC if "disk" in who else MAC), "--name", "x")  # makes the database
     assert callable(need)
     need(cli)
     ran = cli("image", "rm", label)

@@ -47,6 +47,7 @@ def test_add_then_show(cli: Cli) -> None:
         "root_format": None,
         "verify": None,
         "upper": None,
+        "persistent": None,
         "locale": None,
         "keyboard": None,
         "timezone": None,

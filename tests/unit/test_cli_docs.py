@@ -21,6 +21,7 @@ from netboot.cli.standing import Standing
 from netboot.cli.telling import ClientTelling
 from netboot.config import DhcpMode
 from netboot.errors import NetbootError
+from netboot.exports.own_disk import OwnDisk
 from netboot.images.boottests import BootTest
 from netboot.images.comparing import Difference
 from netboot.images.draft import Draft, DraftNote
@@ -47,6 +48,7 @@ from netboot.model.root import RootFormat
 from netboot.model.strategy import Fingerprint, Strategy
 from netboot.model.wishes import Wishes
 from netboot.personal.belongings import Belongings
+from netboot.personal.disks import DiskState
 from tests.kit import MAC, make_version
 
 PAGE = Path(__file__).parents[2] / "docs/cli.md"
@@ -120,6 +122,9 @@ SHAPES = {
     "Client": shapes.client_shape(Client(mac=MAC, name="a")),
     "Belongings": shapes.belongings_shape(
         Belongings(mac=MAC, has_keys=True, size_bytes=None, taken_bytes=None, is_mounted=False), None
+    ),
+    "Own disk": shapes.disk_shape(
+        DiskState(disk=OwnDisk(mac=MAC, image="a", number=1), size_bytes=1, taken_bytes=1, is_used=False), None
     ),
     "Telling": shapes.telling_shape(TELLING),
     "Explanation": explanation_shape(EXPLANATION),

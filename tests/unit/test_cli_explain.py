@@ -120,6 +120,7 @@ def test_settings_of_the_client_itself(cli: Cli) -> None:
         ("shell", True, "client record"),
         ("address", "10.0.0.5", "client record"),
         ("upper", "50%", "default"),
+        ("persistent", "off", "default"),
     ):
         assert expected in rows
 

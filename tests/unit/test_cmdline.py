@@ -8,7 +8,7 @@ import pytest
 from netboot.boot.cmdline import kernel_line
 from netboot.errors import InvalidInput
 from netboot.model.image import Digest
-from netboot.model.root import RootFormat, RootMode, RootPlace
+from netboot.model.root import Persistence, RootFormat, RootMode, RootPlace
 from tests.kit import make_target
 
 SERVER = IPv4Address("10.9.0.1")
@@ -64,6 +64,13 @@ def test_two_clients_have_two_initiator_names() -> None:
         assert "netboot.root=iscsi:10.9.0.1::3260:0:iqn.2018-05.arpa.home.netboot:debian.1.ext4" in words
         names |= {word for word in words if word.startswith("netboot.initiator=")}
     assert len(names) == 2
+
+
+def test_who_writes_to_its_own_disk_has_no_layer_over_it() -> None:
+    target = replace(make_target(), root=RootMode.ISCSI, persistent=Persistence.RESET)
+    words = kernel_line(target, server=SERVER, http_port=8080, root=RootPlace(":3260:1:iqn.2018-05.arpa.home:x"))
+    assert "netboot.writable=1" in words
+    assert not [each for each in words if each.startswith("netboot.upper=")]
 
 
 @pytest.mark.parametrize("bad", ["a b", "a\nb", 'a"b', "a'b", "", "ä"])

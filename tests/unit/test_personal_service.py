@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from netboot.errors import NotPermitted
-from netboot.exports.secrets import chap_of
+from netboot.exports.secrets import chap_for
 from netboot.model.boot import Boot
 from netboot.model.event import Event, EventKind
 from netboot.model.mac import MacAddress
@@ -209,7 +209,7 @@ def test_the_secret_of_an_iscsi_client_is_its_own_and_given_to_it_alone(tmp_path
     for mac in (MAC, OTHER_MAC):
         windows.open(mac)
     volumes = Volumes(tmp_path / "clients", tmp_path / "exports", lambda exports: None)
-    own = OwnData(tmp_path / "clients", windows, volumes, chap_of=partial(chap_of, b"seed"))
+    own = OwnData(tmp_path / "clients", windows, volumes, chap_of=partial(chap_for, b"seed", always=True))
     target = replace(TARGET, host_keys=False, root=RootMode.ISCSI, hostname="lab-01")
     archive = own.make(target, ASKED)
     user, secret = contents(archive)["secrets/chap"].split()

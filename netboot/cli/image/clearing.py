@@ -54,9 +54,9 @@ def remove(
     """Remove versions that nobody needs.
 
     A version is needed, and not removed, while it is the newest, a tag stands at it, a client is assigned to it or runs
-    it as far as its events tell, a draft changes it, or another version is stored as changes to it; who needs it is
-    said.  Give --config when unknown clients boot an image by the daemon's configuration, or when it names the
-    database.  Of several versions none is removed if one is needed.
+    it as far as its events tell, a draft changes it, a client keeps a disk over it, or another version is stored as
+    changes to it; who needs it is said.  Give --config when unknown clients boot an image by the daemon's
+    configuration, or when it names the database.  Of several versions none is removed if one is needed.
 
     \b
     Examples:

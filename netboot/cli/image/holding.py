@@ -10,9 +10,11 @@ from netboot.boot.running import TELLING, versions_running
 from netboot.cli.place import Place
 from netboot.config import Config, UnknownPolicy
 from netboot.errors import Conflict, NotFound
+from netboot.exports.disk_files import DiskFiles
 from netboot.images.draft import Drafts
 from netboot.images.garbage import stock_of
 from netboot.images.holders import Holder, HolderKind, Wants, holders_of
+from netboot.model.root import Persistence
 
 # Of one boot three events tell which version it was sent.
 _MOST_EVENTS = 2**31 - 1
@@ -33,10 +35,12 @@ def wants_of(place: Place, config: Config | None) -> Wants:
 
     store = place.images
     unknown = config.clients.unknown if config else None
+    held = [each for each in DiskFiles(place.data.clients).list() if each.persistence is Persistence.KEEP]
     wants = Wants(
         tags={name: store.tags(name) for name in store.names()},
         unknown_clients=unknown.image if unknown and unknown.policy is UnknownPolicy.IMAGE else None,
         drafts=[(each.name, each.note.parent) for each in Drafts(place.data.images).list()],
+        disks=[(str(each.mac), each.label) for each in held],
     )
     try:
         with place.database() as engine:
@@ -48,6 +52,7 @@ def wants_of(place: Place, config: Config | None) -> Wants:
     return dataclasses.replace(
         wants,
         assigned=[(each.name, each.image) for each in clients if each.image],
+        disks=[(names.get(each.mac, str(each.mac)), each.label) for each in held],
         running=[(names.get(mac, str(mac)), label) for mac, label in versions_running(sent).items()],
     )
 
@@ -94,6 +99,8 @@ def _remedy(label: str, holder: Holder) -> str:
             return "boot it into another version first, which netboot client list shows"
         case HolderKind.DRAFT:
             return f"commit it, or throw it away: netboot image discard {holder.name}"
+        case HolderKind.DISK:
+            return f"remove it, with what is on it: netboot client disk remove {holder.name} --version {label}"
         case HolderKind.CHILD:
             return "name that one too, or add --make-whole to store it whole first"
     assert_never(holder.kind)
