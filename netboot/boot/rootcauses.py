@@ -48,7 +48,7 @@ _CAUSES: tuple[tuple[re.Pattern[str], RootCause], ...] = (
         "the root is not, bit for bit, what was published, so the client does not run it",
         "find what is damaged, and mend it: netboot image fsck --repair",
     ),
-    # 24: login failed due to authorization failure; 19 is a login that ended without a reason.
+    # 24: login failed due to authorization failure.
     _cause(
         r"authori[sz]ation failure|authentication failure|\b24\b.*login",
         "the iSCSI target refused the client: its name or its secret is not what this server has for it",
@@ -59,8 +59,15 @@ _CAUSES: tuple[tuple[re.Pattern[str], RootCause], ...] = (
         "the server did not let the client have its root: the export is not for its network",
         "check its address, and that a [[subnet]] holds it: netboot client explain NAME",
     ),
+    # 19: login failed for good, since no such target was found.  tgt says so as well to whom it does not admit.
     _cause(
-        r"no such file|does not exist|target not found|no records found|not found.*login|\b(?:3|19)\b.*login",
+        r"target not found|\b19\b.*login",
+        "the iSCSI server has no such disk for the client: it is not exported any more, or not to the name that the"
+        " client logs in by",
+        "switch it on again, so that it is told both anew; netboot client explain NAME says what they are",
+    ),
+    _cause(
+        r"no such file|does not exist|no records found|not found.*login|\b3\b.*login",
         "what the client was told to mount is not exported any more",
         "switch it on again, so that it is told what there is now; netboot client explain NAME says what",
     ),

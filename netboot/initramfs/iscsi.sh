@@ -40,7 +40,15 @@ nb_iscsi_login() {
 	for nb_setting in $(nb_iscsi_settings); do
 		set -- "$@" -P "$nb_setting"
 	done
-	nb_ask "$nb_server" iscsistart "$@" && nb_iscsi_daemon
+	nb_ask "$nb_server" iscsistart "$@" || nb_iscsi_refused || return
+	nb_iscsi_daemon
+}
+
+# nb_iscsi_refused: fail by what iscsistart said went wrong, as the last line of mount.log.
+#
+# Its errors come at once, and behind them, when it ends, what it was about to do.
+nb_iscsi_refused() {
+	nb_fail "$(sed '/: Logging into /d' "$NB_RUN/mount.log")"
 }
 
 # nb_iscsi_settings: iscsi.conf as words, name=value.

@@ -170,11 +170,14 @@ def test_a_disk_that_is_not_there_is_named(sh: Sh, tmp_path: Path) -> None:
 
 def test_login_is_by_the_clients_name_and_secret_with_the_settings_of_the_file(sh: Sh, tmp_path: Path) -> None:
     line(tmp_path, f"netboot.root=iscsi:10.9.0.1::::{IQN} netboot.fs=ext4 netboot.initiator=iqn.2018-05.x:lab-01")
-    machine(tmp_path, iscsistart="echo 'iscsistart: initiator reported error (24 - login failed)' >&2; exit 24")
+    # Its standard output is a file, and so comes last.
+    refusal = "iscsistart: initiator reported error (24 - iSCSI login failed due to authorization failure)"
+    about = f"iscsistart: Logging into {IQN} 10.9.0.1:3260,1"
+    machine(tmp_path, iscsistart=f"echo '{refusal}' >&2; echo '{about}'; exit 24")
     (tmp_path / "run/data/secrets").mkdir(parents=True)
     (tmp_path / "run/data/secrets/chap").write_text("joe  a secret")
     assert sh("nb_mount_lower").returncode == 1
-    assert "login failed" in message(tmp_path)
+    assert message(tmp_path) == refusal
     (call,) = [call for call in calls(tmp_path) if call.startswith("iscsistart")]
     assert f"-i iqn.2018-05.x:lab-01 -t {IQN} -g 1 -a 10.9.0.1 -p 3260 -u joe -w a secret -P " in call
     assert "-P node.session.timeo.replacement_timeout=86400" in call

@@ -20,7 +20,7 @@ SAID = {
     "no answer from 10.9.0.1 within 4 s": "does not answer",
     "iscsistart: initiator reported error (24 - iSCSI login failed due to authorization failure)": "its secret",
     "iscsistart: cannot make connection to 10.9.0.1: Connection refused": "does not answer",
-    "iscsistart: initiator reported error (19 - encountered non-retryable iSCSI login failure)": "not exported",
+    "iscsistart: initiator reported error (19 - encountered non-retryable iSCSI login failure)": "not to the name",
     "verity: device-mapper: reload ioctl on root failed: Invalid argument": "bit for bit",
     "the temporary layer disk:scratch: no local disk has the label scratch": "could not make its temporary layer",
     "the client's own files: wget: server returned error: HTTP/1.1 403 Forbidden": "what is its own",
