@@ -16,7 +16,7 @@ desktop: ## boot a diskless desktop in a virtual network and keep a picture of i
 	@.venv/bin/netboot image build debian-desktop --if-missing
 	@.venv/bin/netboot lab boot --image debian-desktop --memory 2048 --timeout 1500 --screenshot docs/desktop.png $(ARGS)
 
-root-modes: ## boot a client in each of the twelve ways to its root: three modes, two firmwares, two kinds of initramfs
+root-modes: ## boot clients in all twelve ways to a root (mode, firmware, initramfs), and have their servers fail them
 	@scripts/setup dev
 	@for image in debian-minimal debian-minimal-dracut; do .venv/bin/netboot image build $$image --if-missing; done
 	@.venv/bin/python -m pytest tests/modes -n 2 $(ARGS)
