@@ -251,6 +251,8 @@ class QemuClient:
     def login(self, *, timeout_s: float) -> None:
         """Wait for the root shell that `netboot.autologin=1` gives on the serial console."""
         self.console.expect(r"root@[\w-]+:[^\n]*# ?", timeout_s=timeout_s)
+        # What drivers still find would get between the words of commands.
+        self.command("dmesg --console-level crit")
 
     def command(self, command: str, *, timeout_s: float = 60.0) -> str:
         """Run a command on the console's shell after `login`; `Unavailable` when it fails."""
