@@ -55,9 +55,10 @@ class Site:
 
 @dataclass(frozen=True)
 class IscsiSite:
-    """A server, already on, and the version that it shall serve."""
+    """A server, already on, a client of it, and the version that the one shall serve to the other."""
 
     server: Appliance
+    client: QemuClient
     version: Version
 
 
@@ -92,13 +93,17 @@ def iscsi_site(tmp_path: Path) -> Iterator[IscsiSite]:
     """A server that shall serve the client's image by iSCSI; whoever asks it is on the wire here, at 10.9.0.250."""
     image = _image(DEFAULT_IMAGE)
     plan = plan_lab(2)
+    client = make_machine(plan.seats[1], tmp_path)
     add_client(tmp_path / "disk", plan.seats[1], image, "--root", "iscsi")
     add_tools(tmp_path / "disk", SERVER / "targets.py")
     with _server(plan, tmp_path, configuration(plan, backend="kernel", iscsi="lio")) as server:
         if server.machine.console.command("targetcli --version", timeout_s=60).status != 0:
             cannot_run(f"the image appliance has no targetcli; build it anew: {_BUILD_OWN}")
         run(["ip", "address", "add", "10.9.0.250/24", "dev", plan.bridge])
-        yield IscsiSite(server, image)
+        try:
+            yield IscsiSite(server, client, image)
+        finally:
+            client.stop()
 
 
 @pytest.fixture

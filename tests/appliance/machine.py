@@ -8,12 +8,13 @@ from pathlib import Path
 from netboot.errors import Unavailable
 from netboot.lab.client import LabFirmware, MachineSpec, QemuClient
 from netboot.lab.kvm import find_accelerator
+from netboot.lab.lab import KERNEL_ARGS
 from netboot.lab.namespace import SOCKETS
 from netboot.lab.network import LabPlan, Seat
 from netboot.model.image import Version
 from tests.appliance.disk import HOME
 
-_KERNEL_LINE = "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 systemd.hostname=appliance netboot.autologin=1"
+_KERNEL_LINE = " ".join(("root=/dev/vda rw quiet net.ifnames=0 systemd.hostname=appliance", *KERNEL_ARGS))
 
 
 def make_machine(seat: Seat, directory: Path, *more: str) -> QemuClient:

@@ -1,4 +1,5 @@
-"""The whole product on a server with a distribution's kernel: a client boots from the kernel's own NFS server.
+"""The whole product on a server with a distribution's kernel: a client boots from the kernel's own NFS server, from a
+tree and then from a file.
 
 One test, since both machines take the better part of a minute to boot in emulation: the story of one server and one
 client, told in steps.  Everything is asserted from what the client's shell and the server's kernel say.
@@ -14,12 +15,15 @@ from collections.abc import Callable
 import pytest
 
 from netboot.lab.client import QemuClient
+from netboot.model.root import RootFormat, RootMode
 from tests.appliance.conftest import Site
 from tests.appliance.disk import DATA, HOME
 from tests.appliance.machine import Appliance
+from tests.boot.layered import assert_overlay_over_read_only
 
 pytestmark = [pytest.mark.walls, pytest.mark.timeout(900)]
 
+NETBOOT = f"{HOME}/.venv/bin/netboot --data-dir {DATA}"
 EXPORT = f"{DATA}/exports/debian-minimal/1"
 FOREIGN = f"{HOME}/foreign  127.0.0.1"
 # The daemon starts in 8 to 16 s on an idle machine, most of it imports.
@@ -64,6 +68,13 @@ def test_a_client_lives_on_the_kernels_own_nfs_server(site: Site) -> None:
     assert_every_read_was_right(server, client)
 
     client.stop()
+    server.run(f"{NETBOOT} client set lab-02 --root nfs-file --verify", timeout_s=START_S)
+    client.start()
+    client.login(timeout_s=CLIENT_UP_S)
+    assert_overlay_over_read_only(client, RootMode.NFS_FILE, RootFormat.EXT4, verified=True)
+    assert client.command("findmnt --noheadings --output FSTYPE /run/netboot/export") == "nfs4\n"
+
+    client.stop()
     server.run("exportfs -ra")
     assert EXPORT not in server.run("exportfs -s")
     wait_until(lambda: EXPORT in server.run("exportfs -s"), "exported again what exportfs -ra had dropped")
@@ -105,7 +116,7 @@ def assert_client_cannot_write(client: QemuClient) -> None:
 
 
 def assert_server_knows_that_it_is_up(server: Appliance) -> None:
-    told = server.run(f"{HOME}/.venv/bin/netboot boot show lab-02 --json --data-dir {DATA}", timeout_s=START_S)
+    told = server.run(f"{NETBOOT} boot show lab-02 --json", timeout_s=START_S)
     boot = json.loads(told)
     assert boot["verdict"]["outcome"] == "up", told
 

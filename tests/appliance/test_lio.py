@@ -1,4 +1,5 @@
-"""The kernel's own iSCSI target on a server with a distribution's kernel, asked over the wire by libiscsi and QEMU.
+"""The kernel's own iSCSI target on a server with a distribution's kernel: a client boots from it, and libiscsi and QEMU
+ask it over the wire.
 
 One test, since the server takes the better part of a minute to boot in emulation.  What targetcli shows is what counts:
 it is the tool that an admin of such a server has.
@@ -14,16 +15,20 @@ from pathlib import Path
 
 import pytest
 
+from netboot.model.root import RootFormat, RootMode
 from tests.appliance.conftest import IscsiSite
 from tests.appliance.disk import DATA, HOME, TOOLS
 from tests.appliance.machine import Appliance
+from tests.boot.layered import assert_overlay_over_read_only
 from tests.iscsi_kit import ANYBODY, AUTHORITY, Asker, read
 
 pytestmark = [pytest.mark.walls, pytest.mark.timeout(900)]
 
 FOREIGN = "iqn.2003-01.org.example:foreign"
 VERSION, LISTED = f"{AUTHORITY}:debian-minimal.1.ext4", f"{AUTHORITY}:listed"
+INITIATOR = f"{AUTHORITY}:client.lab-02"
 START_S = 180.0
+CLIENT_UP_S = 300.0
 HERE = Asker(server="10.9.0.1")
 ONE = Asker(server="10.9.0.1", name=f"{AUTHORITY}:client.one", user="one", secret="secret-of-one")
 TWO = Asker(server="10.9.0.1", name=f"{AUTHORITY}:client.two", user="two", secret="secret-of-two")
@@ -47,6 +52,13 @@ def test_versions_are_targets_of_the_kernel(iscsi_site: IscsiSite, tmp_path: Pat
     assert asserted > 10
     assert wrong == []
 
+    client = iscsi_site.client
+    client.start()
+    client.login(timeout_s=CLIENT_UP_S)
+    assert_overlay_over_read_only(client, RootMode.ISCSI, RootFormat.EXT4, verified=False)
+    assert INITIATOR in sessions(server)
+    client.stop()
+
     with HERE.logged_in(VERSION, 0) as shell:
         before = state_of(server)
         kill_daemon(server)
@@ -61,6 +73,7 @@ def test_versions_are_targets_of_the_kernel(iscsi_site: IscsiSite, tmp_path: Pat
     wait_until(lambda: VERSION in shown(server, "/iscsi"), "given back what an admin deleted")
     assert HERE.refusal(VERSION, 0) == ""
 
+    wait_until(lambda: not sessions(server), "forgotten the client that was switched off")
     server.run("systemctl stop netboot")
     assert AUTHORITY not in shown(server, "/")
     assert shown(server, f"/iscsi/{FOREIGN}") == foreign
@@ -103,6 +116,12 @@ def assert_only_the_listed_may_log_in(server: Appliance) -> None:
 
 def shown(server: Appliance, path: str) -> str:
     return server.run(f"targetcli {path} ls")
+
+
+def sessions(server: Appliance) -> str:
+    """The initiators that are logged in to what is ours."""
+    logged_in = server.run(f"cat /sys/kernel/config/target/iscsi/{AUTHORITY}*/tpgt_1/dynamic_sessions")
+    return logged_in.strip("\0\n")
 
 
 def state_of(server: Appliance) -> str:
