@@ -114,7 +114,7 @@ class Process:
 
     def cpu_s(self) -> float:
         """Of the process, its children, and those that have ended."""
-        return sum(_cpu_s(pid) for pid in _tree(self._process.pid))
+        return sum(cpu_s(pid) for pid in _tree(self._process.pid))
 
     def resident_bytes(self) -> int:
         return sum(_resident_bytes(pid) for pid in _tree(self._process.pid))
@@ -137,7 +137,8 @@ def _tree(pid: int) -> list[int]:
     return found
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
+    """Of the process and of those children of it that have ended; 0 when it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
