@@ -67,6 +67,20 @@ nb_boot_nic() {
 	return 1
 }
 
+# nb_raise_nic NIC: switch the card on and wait for its link, ten seconds at most; it may be another one's cable.
+#
+# What is sent while a link is negotiated is lost, and who asks for an address without an answer asks again in seconds:
+# an emulated card takes milliseconds for it, one of metal up to three seconds.
+nb_raise_nic() {
+	busybox ip link set dev "$1" up
+	nb_looks=0
+	until grep -qx -e up -e unknown "$NB_SYS/class/net/$1/operstate"; do
+		[ "$nb_looks" -lt 100 ] || return 0
+		nb_looks=$((nb_looks + 1))
+		busybox sleep 0.1
+	done
+}
+
 # nb_urlencode: standard input as the value of a form field.
 nb_urlencode() {
 	od -An -v -tu1 | LC_ALL=C awk '

@@ -79,6 +79,31 @@ def test_while_the_card_is_not_there_the_search_fails(sh: Sh, tmp_path: Path) ->
     assert sh("nb_boot_nic").returncode == 1
 
 
+@pytest.mark.parametrize("state", ["up", "unknown"])  # the latter is what a driver has that cannot see its link
+def test_nobody_waits_for_a_link_that_is_there(sh: Sh, tmp_path: Path, state: str) -> None:
+    nic(tmp_path, "eth0", "52:54:00:ab:cd:01")
+    program(tmp_path, "busybox", f"echo {state} >{tmp_path}/sys/class/net/eth0/operstate")
+    assert sh("nb_raise_nic eth0").returncode == 0
+    assert calls(tmp_path) == ["busybox ip link set dev eth0 up"]
+
+
+def test_a_link_that_takes_its_time_is_waited_for(sh: Sh, tmp_path: Path) -> None:
+    nic(tmp_path, "eth0", "52:54:00:ab:cd:01")
+    state = tmp_path / "sys/class/net/eth0/operstate"
+    state.write_text("down\n")
+    program(tmp_path, "busybox", f"[ $(grep -c sleep {tmp_path}/calls) -lt 3 ] || echo up >{state}")
+    assert sh("nb_raise_nic eth0").returncode == 0
+    assert calls(tmp_path)[1:] == ["busybox sleep 0.1"] * 3
+
+
+def test_a_cable_that_is_not_there_is_waited_for_ten_seconds(sh: Sh, tmp_path: Path) -> None:
+    nic(tmp_path, "eth0", "52:54:00:ab:cd:01")
+    (tmp_path / "sys/class/net/eth0/operstate").write_text("down\n")
+    program(tmp_path, "busybox", ":")
+    assert sh("nb_raise_nic eth0").returncode == 0
+    assert calls(tmp_path)[1:] == ["busybox sleep 0.1"] * 100
+
+
 # -- reports
 
 

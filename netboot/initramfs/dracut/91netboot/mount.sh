@@ -28,7 +28,7 @@ netboot_configure_network() {
 			netboot_offer_shell
 			continue
 		fi
-		busybox ip link set dev "$netboot_nic" up
+		nb_raise_nic "$netboot_nic"
 		busybox udhcpc -i "$netboot_nic" -n -q -t 4 -T 3 -s /netboot/udhcpc && continue
 		nb_say "no DHCP answer on $netboot_nic, asking again"
 		netboot_offer_shell
