@@ -31,32 +31,24 @@ _GANESHA_PLUGIN = "usr/lib/*/ganesha/libfsalvfs.so"
 
 
 def prepare(folder: Path, lab: Lab) -> None:
-    """What an admin does once: image, kernel and initrd, the loader's script and LTSP's own initrd, below `folder`."""
+    """What an admin does once: image, kernel and initrd, and LTSP's own initrd, below `folder`."""
     _show_srv(folder)
     store = ImageStore(lab.spec.data_dir / "images")
     version = store.get(lab.spec.image)
     source = _SRV / "ltsp" / NAME
     source.mkdir(parents=True, exist_ok=True)
     store.materialise(version)
-    # LTSP finds out by the route to its own network who it is; here it is told.
-    told = {"DEVICE": lab.plan.bridge, "IP_ADDRESS": str(lab.plan.server.ip), "MAC_ADDRESS": _mac(lab.plan.bridge)}
-    menu = {"DEFAULT_IMAGE": NAME, "MENU_TIMEOUT": "-1", "KERNEL_PARAMETERS": " ".join(lab.spec.kernel_args)}
-    politeness = {"IONICE": ""}  # it would let everything else on this machine go first
-
-    def ask(*words: str) -> None:
-        run(["ltsp", *words], env={**told, **menu, **politeness}, timeout_s=None)
-
     run(["mount", "-t", version.filesystem, "-o", "ro,loop", version.root.path, source])
-    ask("image", NAME)  # which runs `ltsp kernel` at its end
+    _ltsp(lab, "image", NAME)  # which runs `ltsp kernel` at its end
     run(["umount", source])
-    ask("ipxe")
-    ask("initrd")
+    _ltsp(lab, "initrd")
 
 
 @contextmanager
 def serving(folder: Path, lab: Lab) -> Iterator[None]:
     """LTSP's servers on the lab's wire, from when they answer."""
     _show_srv(folder)
+    _ltsp(lab, "ipxe")
     config = lab.directory / "ganesha.conf"
     config.write_text(Template(_GANESHA_CONF.read_text()).substitute(plugins=_plugins()))
     servers: dict[str, tuple[Sequence[str | Path], int | None]] = {
@@ -70,6 +62,15 @@ def serving(folder: Path, lab: Lab) -> Iterator[None]:
             child = stack.enter_context(Child.start(f"LTSP's {name}", [str(word) for word in argv], log=log))
             _await(child, port)
         yield
+
+
+def _ltsp(lab: Lab, *words: str) -> None:
+    """One of LTSP's commands.  What stands in the environment holds as if it stood in ltsp.conf."""
+    # LTSP finds out by the route to its own network who it is; here it is told.
+    told = {"DEVICE": lab.plan.bridge, "IP_ADDRESS": str(lab.plan.server.ip), "MAC_ADDRESS": _mac(lab.plan.bridge)}
+    menu = {"DEFAULT_IMAGE": NAME, "MENU_TIMEOUT": "-1", "KERNEL_PARAMETERS": " ".join(lab.spec.kernel_args)}
+    politeness = {"IONICE": ""}  # it would let everything else on this machine go first
+    run(["ltsp", *words], env={**told, **menu, **politeness}, timeout_s=None)
 
 
 def _dnsmasq(lab: Lab) -> list[str]:
