@@ -21,13 +21,13 @@ from tests.appliance.disk import DATA, HOME
 from tests.appliance.machine import Appliance
 from tests.boot.layered import assert_overlay_over_read_only
 
-pytestmark = [pytest.mark.walls, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.walls, pytest.mark.timeout(900)]
 
 NETBOOT = f"{HOME}/.venv/bin/netboot --data-dir {DATA}"
 EXPORT = f"{DATA}/exports/debian-minimal/1"
 FOREIGN = f"{HOME}/foreign  127.0.0.1"
 # The daemon starts in 8 to 16 s on an idle machine, most of it imports.
-START_S = 300.0
+START_S = 180.0
 CLIENT_UP_S = 300.0
 
 MOUNTS = re.compile(
@@ -158,7 +158,7 @@ def lessees(server: Appliance) -> list[int]:
     return [each for each in seconds if each <= lease_s]
 
 
-def wait_until(fact: Callable[[], bool], what: str, *, limit_s: float = START_S) -> None:
+def wait_until(fact: Callable[[], bool], what: str, *, limit_s: float = 120.0) -> None:
     deadline = time.monotonic() + limit_s
     while not fact():
         assert time.monotonic() < deadline, f"the server has not {what} within {limit_s:g} s"

@@ -22,12 +22,12 @@ from tests.appliance.machine import Appliance
 from tests.boot.layered import assert_overlay_over_read_only
 from tests.iscsi_kit import ANYBODY, AUTHORITY, Asker, read
 
-pytestmark = [pytest.mark.walls, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.walls, pytest.mark.timeout(900)]
 
 FOREIGN = "iqn.2003-01.org.example:foreign"
 VERSION, LISTED = f"{AUTHORITY}:debian-minimal.1.ext4", f"{AUTHORITY}:listed"
 INITIATOR = f"{AUTHORITY}:client.lab-02"
-START_S = 300.0
+START_S = 180.0
 CLIENT_UP_S = 300.0
 HERE = Asker(server="10.9.0.1")
 ONE = Asker(server="10.9.0.1", name=f"{AUTHORITY}:client.one", user="one", secret="secret-of-one")
@@ -142,7 +142,7 @@ def main_pid(server: Appliance) -> str:
     return server.run("systemctl show --property MainPID --value netboot")
 
 
-def wait_until(fact: Callable[[], bool], what: str, *, limit_s: float = START_S) -> None:
+def wait_until(fact: Callable[[], bool], what: str, *, limit_s: float = 120.0) -> None:
     deadline = time.monotonic() + limit_s
     while not fact():
         assert time.monotonic() < deadline, f"the server has not {what} within {limit_s:g} s"

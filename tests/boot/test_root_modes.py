@@ -67,6 +67,7 @@ def test_a_disk_is_reached_by_a_secret_and_a_full_layer_is_told(make_lab: MakeLa
     found = settled(lab, seat, timeout_s=TOLD_S)
     assert (found.outcome, "temporary layer is full" in found.cause) == (Outcome.UP, True)
     assert client.command("rm /root/filling && echo lives") == "lives\n"
+    assert_changes_end_with_a_reboot(lab, client)
 
 
 def test_one_byte_that_is_not_what_was_published_stops_the_boot(make_lab: MakeLab, data_dir: Path) -> None:
