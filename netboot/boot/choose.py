@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from netboot.boot.contradictions import contradiction
+from netboot.boot.fitting import EveryLoader, Loaders, fitting
 from netboot.boot.layers import (
-    CLIENT_RECORD,
     CONFIGURATION,
     Layer,
     Settled,
@@ -23,16 +22,15 @@ from netboot.boot.layers import (
     profile_layers,
     settle,
 )
-from netboot.boot.loaders import is_script_next, loader_name, starts
 from netboot.config import Config, Profile, UnknownClients, UnknownPolicy
 from netboot.errors import NetbootError
 from netboot.model.client import Client
 from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
-from netboot.model.request import ANY_ARCH, Arch, BootRequest, arch_name
+from netboot.model.request import BootRequest
 from netboot.model.root import Persistence
-from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, MenuTarget
+from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, MenuTarget, SanTarget
 
 
 class Clients(Protocol):
@@ -50,24 +48,6 @@ class Versions(Protocol):
     def find(self, ref: VersionRef) -> Version | None: ...
 
     def list(self) -> Sequence[Version]: ...
-
-
-class Loaders(Protocol):
-    """What loaders there are to be sent."""
-
-    def has(self, name: str) -> bool: ...
-
-    def remedy(self, name: str) -> str: ...
-
-
-class EveryLoader:
-    """All loaders of the world."""
-
-    def has(self, name: str) -> bool:
-        return True
-
-    def remedy(self, name: str) -> str:
-        return f"nothing, {name} is there"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,29 +79,6 @@ class BootPolicy:
         )
 
 
-# What a kernel of one architecture can be started by; an arch that is not listed is let through, since
-# firmware is known to send wrong numbers (9 for x86-64) and the loader would say more than we can.
-_MACHINES: dict[int, str] = {
-    Arch.ARM32_UEFI: "arm",
-    Arch.ARM32_HTTP: "arm",
-    Arch.ARM32_UBOOT: "arm",
-    Arch.ARM32_UBOOT_HTTP: "arm",
-    Arch.ARM64_UEFI: "arm64",
-    Arch.ARM64_HTTP: "arm64",
-    Arch.ARM64_UBOOT: "arm64",
-    Arch.ARM64_UBOOT_HTTP: "arm64",
-    Arch.RV64_UEFI: "riscv64",
-    Arch.RV64_HTTP: "riscv64",
-    Arch.LOONG64_UEFI: "loong64",
-    Arch.LOONG64_HTTP: "loong64",
-    Arch.RASPBERRY_PI: "arm64",
-    Arch.BIOS: "amd64",
-    Arch.BIOS_HTTP: "amd64",
-    Arch.X64_UEFI: "amd64",
-    Arch.X64_HTTP: "amd64",
-}
-
-
 def choose(request: BootRequest, policy: BootPolicy) -> BootTarget:
     """What the asking client shall boot, with the reason."""
     client = policy.clients.find(request.mac)
@@ -131,7 +88,7 @@ def choose(request: BootRequest, policy: BootPolicy) -> BootTarget:
     except NetbootError as error:
         hint = error.hint or "see what there is: netboot image list"
         return DeniedTarget(mac=request.mac, known=client is not None, reason=error.message, hint=hint)
-    return _fitting(target, request, policy.loaders, loader_said_by=settings.sources["loader"])
+    return fitting(target, request, policy.loaders, loader_said_by=settings.sources["loader"])
 
 
 def layers_of(client: Client | None, policy: BootPolicy) -> tuple[Layer, ...]:
@@ -150,6 +107,11 @@ def machine_id(mac: MacAddress, seed: bytes) -> str:
 
 
 def _known(client: Client, policy: BootPolicy, settings: Settled) -> BootTarget:
+    if client.san is not None:
+        reason = f"client {client.name} boots from a disk with a loader of its own"
+        if client.image is not None:
+            reason += f", which goes before its image {client.image}"
+        return SanTarget(mac=client.mac, hostname=client.name, san=client.san, reason=reason, loader=settings.loader)
     if client.image is None:
         return DeniedTarget(
             mac=client.mac,
@@ -238,45 +200,3 @@ def _no_version(mac: MacAddress, ref: VersionRef | None, *, known: bool) -> Deni
         reason=f"image {ref} does not exist",
         hint="see what there is: netboot image list",
     )
-
-
-def _fitting(target: BootTarget, request: BootRequest, loaders: Loaders, *, loader_said_by: str) -> BootTarget:
-    """Refuse what this machine cannot start before it downloads it: another architecture's kernel, a loader family
-    that has none for it, or a loader that is not there.  Another loader in its place would start what the admin
-    chose it to avoid."""
-    if isinstance(target, MenuTarget) and request.arch == Arch.RASPBERRY_PI:
-        return DeniedTarget(
-            mac=target.mac,
-            known=False,
-            reason="a Raspberry Pi cannot show a menu",
-            hint=f"add it: netboot client add {target.mac} --name NAME --image IMAGE",
-        )
-    if not isinstance(target, ImageTarget):
-        return target
-    machine = _MACHINES.get(request.arch)
-    if machine not in (None, target.version.arch):
-        return _refused(
-            target,
-            f"{target.version.label} is for {target.version.arch}, this client is {machine}",
-            hint=f"assign an image that is built for {machine}",
-        )
-    if not starts(target.loader, request.arch):
-        return _refused(
-            target,
-            f"there is no {target.loader} for this client's architecture, {arch_name(request.arch)}",
-            hint=f"let its firmware decide: netboot client set {target.hostname} --loader auto"
-            if loader_said_by == CLIENT_RECORD
-            else f"name another for that architecture in the {loader_said_by}",
-        )
-    if found := contradiction(target):
-        return _refused(target, found.reason, hint=found.hint)
-    if request.arch == ANY_ARCH or is_script_next(request, target.loader):
-        return target
-    name = loader_name(target.loader, request.arch)
-    if name is not None and not loaders.has(name):
-        return _refused(target, f"the loader {name} is not on this server", hint=loaders.remedy(name))
-    return target
-
-
-def _refused(target: ImageTarget, reason: str, *, hint: str) -> DeniedTarget:
-    return DeniedTarget(mac=target.mac, known=True, reason=reason, hint=hint)

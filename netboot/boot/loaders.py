@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 
 from netboot.model.loader import Loader, LoaderChoice, LoaderFile
 from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
-from netboot.model.target import BootTarget, ImageTarget, MenuTarget
+from netboot.model.target import BootTarget, ImageTarget, MenuTarget, SanTarget
 
 UNDIONLY = "ipxe/undionly.kpxe"
 SNPONLY_X64 = "ipxe/snponly.efi"
@@ -121,8 +121,12 @@ def is_script_next(request: BootRequest, loader: Loader) -> bool:
 
     To a client that wants another family, the iPXE in its network card's ROM is firmware, not its loader.
     """
-    runs_ours = loader.runs_ipxe_scripts if isinstance(loader, LoaderFile) else loader in _IPXE
-    return request.stage is Stage.LOADER and runs_ours
+    return request.stage is Stage.LOADER and runs_ipxe_scripts(loader)
+
+
+def runs_ipxe_scripts(loader: Loader) -> bool:
+    """Whether what a machine is sent by this word may be iPXE; `auto` is, where there is iPXE for the machine."""
+    return loader.runs_ipxe_scripts if isinstance(loader, LoaderFile) else loader in _IPXE
 
 
 def loader_name(loader: Loader, arch: int) -> str | None:
@@ -150,7 +154,7 @@ _IPXE = (LoaderChoice.AUTO, LoaderChoice.IPXE)
 
 def _loader_of(target: BootTarget) -> Loader | None:
     match target:
-        case ImageTarget():
+        case ImageTarget() | SanTarget():
             return target.loader
         case MenuTarget():
             return target.entries[0].loader  # a menu's entries differ in nothing but their version

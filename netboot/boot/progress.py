@@ -1,8 +1,9 @@
 """How a boot went: events folded into a status, and a verdict in plain words.
 
 A boot is a line of steps.  Each step has a time limit until the next step is due and, for when it does not
-come, the likely cause (`netboot.boot.waits`).  Limits are for machines of flesh and blood; `patience` stretches them
-for slow ones.
+come, the likely cause (`netboot.boot.waits`).  A machine that boots a disk with a loader of its own leaves the line
+after its script: its last step is that iPXE has that disk, for what the disk starts tells us nothing.  Limits are for
+machines of flesh and blood; `patience` stretches them for slow ones.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from netboot.boot.rootcauses import root_cause
+from netboot.boot.rootcauses import root_cause, san_cause
 from netboot.boot.suspects import suspect
 from netboot.boot.waits import PI_FILES, is_pi, wait_after
 from netboot.model.boot import Boot, Outcome, Verdict
@@ -31,11 +32,18 @@ STEPS: tuple[EventKind, ...] = (
     K.ROOT_MOUNTED,
     K.UP,
 )
-_POSITION: Mapping[EventKind, int] = {kind: position for position, kind in enumerate(STEPS)}
+_POSITION: Mapping[EventKind, int] = {kind: position for position, kind in enumerate(STEPS)} | {
+    K.DISK_ATTACHED: STEPS.index(K.UP)
+}
 
 
 # Steps that start a boot: firmware that comes again after these is a new attempt, not a repeated question.
 _BEYOND_DHCP = _POSITION[K.LOADER_SENT]
+
+
+def is_step(kind: EventKind) -> bool:
+    """Whether an event tells that a boot went on, rather than of trouble or of anything else."""
+    return kind in _POSITION
 
 
 def begins_boot(current: Sequence[Event], event: Event) -> bool:
@@ -72,6 +80,8 @@ def verdict(boot: Boot, *, now: float, patience: float = 1.0) -> Verdict:
         return _up(boot)
     if failure := _failure(boot, reached):
         return failure
+    if reached is K.DISK_ATTACHED:
+        return Verdict(outcome=Outcome.HANDED_OVER, reached=reached)
     wait = wait_after(boot.events, reached)
     if now - boot.last_at <= wait.limit_s * patience:
         return Verdict(outcome=Outcome.BOOTING, reached=reached, missing=wait.missing)
@@ -105,7 +115,9 @@ def fraction(boot: Boot) -> float:
 
 def _furthest(events: Sequence[Event]) -> EventKind | None:
     steps = [each.kind for each in events if each.kind in _POSITION]
-    return max(steps, key=_POSITION.__getitem__, default=None)
+    furthest = max(steps, key=_POSITION.__getitem__, default=None)
+    # iPXE that could not start what is on its disk begins anew with its script.
+    return K.SCRIPT_SENT if furthest is K.DISK_ATTACHED and steps[-1] is K.SCRIPT_SENT else furthest
 
 
 def _failure(boot: Boot, reached: EventKind | None) -> Verdict | None:
@@ -156,6 +168,14 @@ def _root_retried(event: Event, reached: EventKind | None) -> Verdict | None:
 
 def _loader_failed(event: Event, reached: EventKind | None) -> Verdict:
     file = _said(event, "file", "what it was given")
+    if why := san_cause(file):
+        return Verdict(
+            outcome=Outcome.FAILED,
+            reached=reached,
+            missing=None if reached is K.DISK_ATTACHED else K.DISK_ATTACHED,
+            cause=f"{why.cause} (error {_said(event, 'message', 'not told')})",
+            hint=why.hint,
+        )
     return Verdict(
         outcome=Outcome.FAILED,
         reached=reached,

@@ -1,4 +1,4 @@
-"""Why a client could not attach its root, from what its programs said.
+"""Why a client could not attach its root, from what its programs said, or its loader the disk that it boots from.
 
 The words are those of mount.nfs (nfs-utils), iscsistart (open-iscsi; its numbers are those of iscsi_err.h), and of our
 own initramfs, which names the step that failed first.
@@ -21,6 +21,11 @@ class RootCause:
 def root_cause(message: str) -> RootCause | None:
     """The first that the message speaks for; None when it says nothing that we know."""
     return next((found for pattern, found in _CAUSES if pattern.search(message)), None)
+
+
+def san_cause(file: str) -> RootCause | None:
+    """Why iPXE could not boot from a disk; `file` is what it says that failed (templates/ipxe/san.ipxe.j2)."""
+    return _SAN.get(file)
 
 
 def _cause(pattern: str, cause: str, hint: str) -> tuple[re.Pattern[str], RootCause]:
@@ -87,3 +92,15 @@ _CAUSES: tuple[tuple[re.Pattern[str], RootCause], ...] = (
         "see netboot client explain NAME; a layer on a disk needs a file system with that label",
     ),
 )
+
+_SAN = {
+    "san": RootCause(
+        "iPXE could not attach the disk that the client boots from: its iSCSI server does not answer, has no such disk,"
+        " or does not admit the client",
+        "see netboot client explain NAME: the disk's URI has to be right, and its server has to admit that initiator",
+    ),
+    "san-loader": RootCause(
+        "iPXE has the disk that the client boots from, but what is on it did not start or came back",
+        "it needs a boot loader for the client's firmware: in its first sector for BIOS, EFI/BOOT/BOOTX64.EFI for UEFI",
+    ),
+}

@@ -22,7 +22,7 @@ from netboot.boot.quoting import GRUB, IPXE, PI, PXELINUX, UBOOT, Language, Quot
 from netboot.boot.scriptstencils import ScriptStencils
 from netboot.errors import InvalidInput
 from netboot.model.root import RootPlace
-from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget
+from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget, SanTarget
 
 
 class ScriptKind(StrEnum):
@@ -74,6 +74,7 @@ _LANGUAGES: dict[ScriptKind, tuple[Language, str]] = {
 
 _TEMPLATES: dict[type[BootTarget], str] = {
     ImageTarget: "image",
+    SanTarget: "san",
     MenuTarget: "menu",
     LocalTarget: "local",
     DeniedTarget: "denied",
@@ -87,7 +88,13 @@ _IMAGES_ALONE = (ScriptKind.PI_CONFIG, ScriptKind.PI_CMDLINE)
 
 def has_script(kind: ScriptKind, target: BootTarget) -> bool:
     """Whether this kind of script can say what the target is."""
-    return isinstance(target, ImageTarget) or kind not in _IMAGES_ALONE
+    return _can_say(kind, type(target))
+
+
+def _can_say(kind: ScriptKind, target: type[BootTarget]) -> bool:
+    if target is SanTarget:
+        return kind is ScriptKind.IPXE
+    return target is ImageTarget or kind not in _IMAGES_ALONE
 
 
 class Renderer:
@@ -108,6 +115,7 @@ class Renderer:
             (kind, target): _compile(loader, language, place.format(name))
             for kind, (language, place) in _LANGUAGES.items()
             for target, name in _TEMPLATES.items()
+            if _can_say(kind, target)
         }
         # An operator's template may do with a mark what two samples do not show, as compare it with a name.
         self._stencils = ScriptStencils() if override_dir is None else None

@@ -107,6 +107,14 @@ _SILENT_LOADERS: Mapping[str, Wait] = {
     ),
 }
 
+# The same after the script of a machine that boots a disk with a loader of its own.
+_SAN = Wait(
+    K.DISK_ATTACHED,
+    90,
+    "iPXE was told to boot from a disk over iSCSI, but did not say that it has it: the disk's server does not answer",
+    "check that it runs, and that its TCP port (3260, unless the URI names one) is open to the client",
+)
+
 PI_FILES = (
     "put Raspberry Pi's boot files, all of one release that knows the board, into the folder that [tftp] pi_firmware"
     " names: start*.elf, fixup*.dat and the board's .dtb, as in Debian's package raspi-firmware"
@@ -140,8 +148,10 @@ _PI: Mapping[EventKind, Wait] = {
 def wait_after(events: Sequence[Event], reached: EventKind | None) -> Wait:
     """What a boot with these events waits for, which came as far as `reached`."""
     # A client that was denied, or whose first packet we never saw, waits as one that was just discovered.
-    if reached is None or reached is K.UP:
+    if reached in (None, K.UP, K.DISK_ATTACHED):
         return WAITS[K.DISCOVERED]
+    if reached is K.SCRIPT_SENT and _boots_san(events):
+        return _SAN
     if is_pi(events) and reached in _PI:
         return _PI[reached]
     asked_by_loader = any(e.kind is K.DISCOVERED and e.details.get("stage") == "loader" for e in events)
@@ -151,6 +161,12 @@ def wait_after(events: Sequence[Event], reached: EventKind | None) -> Wait:
     if reached is K.LOADER_SENT and silent is not None:
         return silent
     return WAITS[reached]
+
+
+def _boots_san(events: Sequence[Event]) -> bool:
+    """Whether the last script tells to boot from a disk with a loader of its own."""
+    script = next((each for each in reversed(events) if each.kind is K.SCRIPT_SENT), None)
+    return script is not None and "san" in script.details
 
 
 def _family(events: Sequence[Event]) -> str:

@@ -39,7 +39,8 @@ def list_boots(
     """List boots with their verdicts, the newest first.
 
     A boot is `booting` while it goes on, `up` when it is done, `stalled` when a step is overdue, `failed` when the
-    client said so, and `denied` when there is nothing for it to boot.
+    client said so, and `denied` when there is nothing for it to boot.  One from a disk with a loader of its own ends as
+    `handed-over`: what that disk holds reports nothing.
 
     \b
     Examples:
@@ -90,7 +91,7 @@ def show(
       netboot boot show 1204 --json | jq -r .verdict.cause
 
     \b
-    Exit codes: 0 shown; with --follow: 0 the client is up, 1 it is not; 3 no such client or boot.
+    Exit codes: 0 shown; with --follow: 0 the client is up or handed over, 1 it is not; 3 no such client or boot.
     """
     with place_of(ctx, data_dir).database() as engine:
         stories = Stories(engine)
@@ -103,7 +104,7 @@ def show(
         print_json(boot_story_shape(boot, verdict, name))
     elif not follow:
         _print(boot, verdict, name)
-    if follow and verdict.outcome is not Outcome.UP:
+    if follow and not verdict.outcome.is_good:
         raise typer.Exit(1)
 
 

@@ -26,6 +26,7 @@ from netboot.cli.clientoptions import (
     ProfileOption,
     RootFormatOption,
     RootOption,
+    SanOption,
     ServedConfigOption,
     ShellOption,
     StrategyOption,
@@ -67,6 +68,7 @@ def add(
     mac: Annotated[str, typer.Argument(metavar="MAC", help="Its MAC address, in any usual spelling.")],
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="Its name, which becomes its hostname.")],
     image: ImageOption = None,
+    san: SanOption = None,
     address: AddressOption = None,
     profile: ProfileOption = None,
     loader: LoaderOption = None,
@@ -90,9 +92,9 @@ def add(
 ) -> None:
     """Add a client.
 
-    The daemon knows it at once; it need not be told.  Without an image the client is known but boots nothing until
-    `netboot client set NAME --image IMAGE`.  An address may not be reserved in the daemon's configuration, nor lent to
-    another machine.
+    The daemon knows it at once; it need not be told.  Without an image, and without a disk that brings its own loader
+    (--san), the client is known but boots nothing until `netboot client set NAME --image IMAGE`.  An address may not be
+    reserved in the daemon's configuration, nor lent to another machine.
 
     \b
     Examples:
@@ -109,6 +111,7 @@ def add(
     wanted = edits_of(
         place,
         image=image,
+        san=san,
         address=address,
         profiles=profile,
         loader=loader,
@@ -144,7 +147,8 @@ def list_clients(ctx: typer.Context, data_dir: DataDirOption = None, json_: Json
     """List the clients, by name: what each is assigned to, runs, and gets at its next boot.
 
     RUNS is the version that its last boot was sent, with how far that boot came unless it is up; NEXT is the version
-    that it would be sent now; REBOOT says whether booting again would change what it runs.
+    that it would be sent now; either may be a disk that brings its own loader (--san).  REBOOT says whether booting
+    again would change what it runs.
 
     \b
     Examples:
@@ -211,6 +215,7 @@ def set_client(
         str | None, typer.Option("--mac", metavar="MAC", help="A new MAC address: its network card was changed.")
     ] = None,
     image: ImageOption = None,
+    san: SanOption = None,
     address: AddressOption = None,
     profile: ProfileOption = None,
     loader: LoaderOption = None,
@@ -235,8 +240,9 @@ def set_client(
 ) -> None:
     """Change a client; what is not named stays.
 
-    Takes effect with the client's next boot.  `--image none` assigns nothing, `--address none` gives the reserved
-    address up, `--profile none` takes all its profiles away.  --profile and --kernel-arg replace all that it had.
+    Takes effect with the client's next boot.  `--image none` assigns nothing, `--san none` has it boot its image again,
+    `--address none` gives the reserved address up, `--profile none` takes all its profiles away.  --profile and
+    --kernel-arg replace all that it had.
     What a profile holds stands in the daemon's configuration; `netboot client explain --config` shows whether it is
     there, and which value comes from where.  --strategy is for firmware that does not boot by what its make has
     taught; `auto` gives it back to that.
@@ -245,6 +251,7 @@ def set_client(
     Examples:
       netboot client set lab-07 --image debian-minimal:4
       netboot client set lab-07 --image none
+      netboot client set till-2 --san iscsi:10.9.0.2::::iqn.2010-04.org.example:till-2
       netboot client set lab-07 --profile lab-room --profile slow-disks
       netboot client set lab-07 --loader ipxe/ipxe.efi
       netboot client set lab-07 --loader pxelinux --kernel-arg nomodeset --kernel-arg console=ttyS0
@@ -260,6 +267,7 @@ def set_client(
     edits = edits_of(
         place,
         image=image,
+        san=san,
         address=address,
         profiles=profile,
         loader=loader,
@@ -369,7 +377,8 @@ def explain(
         ("SETTING", "VALUE", "FROM"), [(row.name, _said(row.name, row.value), row.source) for row in explanation.rows]
     )
     if found := explanation.preview:
-        typer.echo(f"\nkernel line:\n  {' '.join(found.kernel_line)}")
+        if found.kernel_line:
+            typer.echo(f"\nkernel line:\n  {' '.join(found.kernel_line)}")
         typer.echo(f"\nscript ({found.kind}):")
         typer.echo("\n".join(f"  {line}" for line in found.script.rstrip("\n").splitlines()))
 
@@ -392,6 +401,8 @@ def _check_address(
 
 
 def _boots(client: Client) -> str:
+    if client.san:
+        return f"boots from {client.san}"
     return f"boots {client.image}" if client.image else "boots nothing yet"
 
 

@@ -19,6 +19,15 @@ ImageOption = Annotated[
         autocompletion=complete_image,
     ),
 ]
+SanOption = Annotated[
+    str | None,
+    typer.Option(
+        "--san",
+        metavar="URI",
+        help="A disk with a loader of its own that it boots from by iPXE, before any image:"
+        " iscsi:SERVER:PROTOCOL:PORT:LUN:TARGET, as iscsi:10.9.0.2::::iqn.2010-04.org.example:disk7; or none.",
+    ),
+]
 AddressOption = Annotated[
     str | None, typer.Option("--address", metavar="IP", help="The IPv4 address that is reserved for it.")
 ]

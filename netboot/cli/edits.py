@@ -18,10 +18,11 @@ from netboot.errors import InvalidInput, NotFound
 from netboot.model.client import Client
 from netboot.model.loader import LoaderChoice, parse_loader
 from netboot.model.names import VersionRef, parse_profile_name
+from netboot.model.san import SanUri
 from netboot.model.strategy import Strategy
 from netboot.model.wishes import Wishes
 
-# In place of an image, an address or profiles: take away what is there.
+# In place of an image, a disk, an address or profiles: take away what is there.
 NONE = "none"
 # In place of a strategy: the one that its make has taught.
 AUTO = "auto"
@@ -31,6 +32,7 @@ def command_for(client: Client) -> str:
     """The command line that adds this client."""
     words = ["netboot", "client", "add", str(client.mac), "--name", client.name]
     words += ["--image", str(client.image)] if client.image else []
+    words += ["--san", str(client.san)] if client.san else []
     words += ["--address", str(client.address)] if client.address else []
     words += [word for each in client.profiles for word in ("--profile", each)]
     words += ["--loader", str(client.loader)] if client.loader is not LoaderChoice.AUTO else []
@@ -45,6 +47,7 @@ def edits_of(
     place: Place,
     *,
     image: str | None,
+    san: str | None,
     address: str | None,
     profiles: list[str] | None,
     loader: str | None,
@@ -56,6 +59,7 @@ def edits_of(
     """The fields of a Client that the options name, checked."""
     read: dict[str, tuple[Any, Callable[[Any], Any]]] = {
         "image": (image, lambda text: _image(text, place)),
+        "san": (san, _san),
         "address": (address, _address),
         "profiles": (profiles, _profiles),
         "loader": (loader, parse_loader),
@@ -120,6 +124,10 @@ def _image(text: str, place: Place) -> VersionRef | None:
             hint = f"{error.hint}; netboot image list shows all, netboot image build makes one"
             raise NotFound(error.message, hint=hint) from None
     return ref
+
+
+def _san(text: str) -> SanUri | None:
+    return None if text == NONE else SanUri.parse(text)
 
 
 def _profiles(names: list[str]) -> tuple[str, ...]:

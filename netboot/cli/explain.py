@@ -18,7 +18,7 @@ from netboot.boot.layers import DEFAULT, WISHES, Layer, settle
 from netboot.boot.loaderfiles import LoaderFiles
 from netboot.boot.loaders import loader_name
 from netboot.cli.addresses import FROM_POOL, address_sources
-from netboot.cli.preview import Preview, preview
+from netboot.cli.preview import Preview, preview, san_preview
 from netboot.cli.shapes import Shape, plain
 from netboot.cli.stories import Stories
 from netboot.cli.telling import ClientTelling, telling_of
@@ -31,7 +31,7 @@ from netboot.model.event import EventKind
 from netboot.model.loader import LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.request import Arch, BootRequest, Firmware, Stage, arch_name
-from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget
+from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget, SanTarget
 from netboot.store import Engine, LeaseRepository, installation_secret
 from netboot.store.events import EventFilter
 
@@ -87,14 +87,18 @@ def explain_client(
         _strategy_row(client, telling_of(mac, client, engine)),
     )
     found: Preview | None = None
-    if isinstance(target, ImageTarget):
-        settled = _image_rows(target, client, layers_of(client, policy), arch, _version_source(client, images))
-        known = (*known, *settled)
-        try:
-            found = preview(target, arch, _address(addresses), config, data)
-            known = (*known, Row("netboot.root", found.root, "root mode, version and this server"))
-        except NetbootError as error:
-            known = (*known, Row("netboot.root", None, str(error)))
+    try:
+        match target:
+            case ImageTarget():
+                settled = _image_rows(target, client, layers_of(client, policy), arch, _version_source(client, images))
+                known = (*known, *settled)
+                found = preview(target, arch, _address(addresses), config, data)
+                known = (*known, Row("netboot.root", found.root, "root mode, version and this server"))
+            case SanTarget():
+                known = (*known, *_san_rows(target, layers_of(client, policy), arch))
+                found = san_preview(target, _address(addresses), config)
+    except NetbootError as error:
+        known = (*known, Row("netboot.root" if isinstance(target, ImageTarget) else "script", None, str(error)))
     return Explanation(
         whose=f"client {client.name} ({mac})" if client else f"unknown client {mac}",
         kind=_KINDS[type(target)],
@@ -115,18 +119,26 @@ def explanation_shape(explanation: Explanation) -> Shape:
         "reason": explanation.reason,
         "hint": explanation.hint,
         "settings": [{"name": row.name, "value": plain(row.value), "source": row.source} for row in explanation.rows],
-        "kernel_line": list(found.kernel_line) if found else None,
+        "kernel_line": list(found.kernel_line) if found and found.kernel_line else None,
         "script": {"kind": str(found.kind), "text": found.script} if found else None,
     }
 
 
-_KINDS: dict[type, str] = {ImageTarget: "image", MenuTarget: "menu", LocalTarget: "local", DeniedTarget: "denied"}
+_KINDS: dict[type, str] = {
+    ImageTarget: "image",
+    SanTarget: "san",
+    MenuTarget: "menu",
+    LocalTarget: "local",
+    DeniedTarget: "denied",
+}
 
 
 def _result(target: BootTarget) -> str:
     match target:
         case ImageTarget():
             return f"boots {target.version.label}"
+        case SanTarget():
+            return f"boots from {target.san}"
         case MenuTarget():
             return "is shown a menu of " + ", ".join(entry.version.label for entry in target.entries)
         case LocalTarget():
@@ -144,6 +156,8 @@ def _record_rows(mac: MacAddress, client: Client | None, config: Config) -> Iter
         yield Row("unknown clients get", unknown, _configured(unknown, Config().clients.unknown))
         return
     yield Row("image", client.image, CLIENT)
+    if client.san:
+        yield Row("san", client.san, CLIENT)
     if client.profiles:
         yield Row("profiles", client.profiles, CLIENT)
 
@@ -157,6 +171,13 @@ def _strategy_row(client: Client | None, telling: ClientTelling | None) -> Row:
     if telling.lesson is None:
         return Row("strategy", telling.strategy, DEFAULT)
     return Row("strategy", telling.strategy, f"its make {telling.fingerprint}: {telling.reason}")
+
+
+def _san_rows(target: SanTarget, layers: Sequence[Layer], arch: int) -> Iterator[Row]:
+    yield Row("hostname", target.hostname, CLIENT)
+    yield Row("initiator", target.initiator, "hostname")
+    yield Row("loader", target.loader, settle(layers, arch).sources["loader"])
+    yield Row("loader_file", loader_name(target.loader, arch), "loader and architecture")
 
 
 def _image_rows(

@@ -21,18 +21,21 @@ from netboot.images.rootfiles import known_files
 from netboot.model.loader import LoaderChoice
 from netboot.model.request import Arch
 from netboot.model.root import RootMode, RootPlace
-from netboot.model.target import ImageTarget
+from netboot.model.target import ImageTarget, SanTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """`root` is MODE:SERVER:PLACE, as it stands on the kernel line; `script` is in the language `kind`."""
+    """`root` is MODE:SERVER:PLACE, as it stands on the kernel line; `script` is in the language `kind`.
+
+    A disk with a loader of its own has neither root nor kernel line of ours.
+    """
 
     server: IPv4Address
-    root: str
-    kernel_line: tuple[str, ...]
     kind: ScriptKind
     script: str
+    root: str = ""
+    kernel_line: tuple[str, ...] = ()
 
 
 def preview(image: ImageTarget, arch: int, address: IPv4Address | None, config: Config, data: DataDir) -> Preview:
@@ -53,6 +56,14 @@ def preview(image: ImageTarget, arch: int, address: IPv4Address | None, config: 
         kind=kind,
         script=_render(kind, image, server, config, place),
     )
+
+
+def san_preview(target: SanTarget, address: IPv4Address | None, config: Config) -> Preview:
+    """The same of a client that boots a disk with a loader of its own."""
+    server = _server_for(config, address)
+    context = ScriptContext(server=server, http_port=config.http.port, root_of=lambda _: RootPlace(""))
+    script = Renderer(templates_dir(), config.templates).render(ScriptKind.IPXE, target, context)
+    return Preview(server=server, kind=ScriptKind.IPXE, script=script)
 
 
 def _first_lun(image: ImageTarget, config: Config, data: DataDir) -> int:

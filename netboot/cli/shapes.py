@@ -42,6 +42,7 @@ def client_shape(client: Client) -> Shape:
         "mac": str(client.mac),
         "name": client.name,
         "image": _text(client.image),
+        "san": _text(client.san),
         "profiles": list(client.profiles),
         "loader": str(client.loader),
         "address": _text(client.address),

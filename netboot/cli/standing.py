@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from netboot.boot.choose import BootPolicy, Versions, choose
-from netboot.boot.running import version_booted
+from netboot.boot.running import system_booted
 from netboot.cli.stories import Stories
 from netboot.model.boot import Outcome
 from netboot.model.client import Client
 from netboot.model.mac import MacAddress
 from netboot.model.request import ANY_ARCH, BootRequest, Firmware, Stage
-from netboot.model.target import DeniedTarget, ImageTarget
+from netboot.model.target import DeniedTarget, ImageTarget, SanTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """`runs` is the version that its last boot was sent, and `outcome` how far that came; None when it never booted.
+    """`runs` is what its last boot was sent, and `outcome` how far that came; None when it never booted.
 
-    `next` is the version of its next boot; while there is none, `denied` says why.
+    `next` is what its next boot gets; while that is nothing, `denied` says why.  Either is a version's label, or the
+    URI of a disk with a loader of its own.
     """
 
     runs: str | None
@@ -41,7 +42,7 @@ def standings(clients: Sequence[Client], stories: Stories, versions: Versions) -
         boot = boots.get(client.mac)
         label, denied = _next_of(client, versions)
         found[client.mac] = Standing(
-            runs=version_booted(boot) if boot else None,
+            runs=system_booted(boot) if boot else None,
             outcome=stories.verdict(boot).outcome if boot else None,
             next=label,
             denied=denied,
@@ -64,6 +65,8 @@ def _next_of(client: Client, versions: Versions) -> tuple[str | None, str]:
     match choose(request, policy):
         case ImageTarget(version=version):
             return version.label, ""
+        case SanTarget(san=san):
+            return str(san), ""
         case DeniedTarget(reason=reason):
             return None, reason
     return None, ""

@@ -13,10 +13,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from netboot.boot.progress import STEPS
+from netboot.boot.progress import STEPS, is_step
 from netboot.cli.output import columns, printable, size, span
 from netboot.model.boot import Boot, Outcome, Verdict
-from netboot.model.event import Detail, Event
+from netboot.model.event import Detail, Event, EventKind
 
 HEADS = ("STEP", "TIME", "AFTER", "DETAILS")
 
@@ -29,6 +29,7 @@ _FORMATS: dict[str, Callable[[Detail], str]] = {
 _STYLES = {
     Outcome.BOOTING: "cyan",
     Outcome.UP: "bold green",
+    Outcome.HANDED_OVER: "bold green",
     Outcome.STALLED: "bold yellow",
     Outcome.FAILED: "bold red",
     Outcome.DENIED: "bold red",
@@ -77,6 +78,9 @@ def sentences(boot: Boot, verdict: Verdict, *, now: float) -> list[str]:
     match verdict.outcome:
         case Outcome.UP:
             return [f"up, {span(_up_at(boot) - boot.started_at)} after its first packet", *_why(verdict)]
+        case Outcome.HANDED_OVER:
+            after = span(_attached_at(boot) - boot.started_at)
+            return [f"handed over to its disk, {after} after its first packet; what that starts does not report here"]
         case Outcome.BOOTING:
             waiting = span(max(0.0, now - boot.last_at))
             return [f"booting: {_reached(verdict)}, waiting for {verdict.missing} since {waiting}"]
@@ -105,7 +109,7 @@ def picture(boot: Boot, verdict: Verdict, client: str | None, *, now: float) -> 
 def _row(event: Event, earlier: Event | None, localtime: Callable[[float], time.struct_time]) -> Row:
     clock = time.strftime("%H:%M:%S", localtime(event.at)) + f".{int(event.at % 1 * 1000):03}"
     since = f"+{span(max(0.0, event.at - earlier.at))}" if earlier else ""
-    return Row(event.kind.value, clock, since, details(event), trouble=event.kind not in STEPS)
+    return Row(event.kind.value, clock, since, details(event), trouble=not is_step(event.kind))
 
 
 def _is_formatted(key: str, value: Detail) -> bool:
@@ -115,6 +119,11 @@ def _is_formatted(key: str, value: Detail) -> bool:
 def _up_at(boot: Boot) -> float:
     """When the client was up; a system that runs may still tell of other things."""
     return next(event.at for event in boot.events if event.kind is STEPS[-1])
+
+
+def _attached_at(boot: Boot) -> float:
+    """When iPXE last had the disk that the client boots from."""
+    return next(event.at for event in reversed(boot.events) if event.kind is EventKind.DISK_ATTACHED)
 
 
 def _reached(verdict: Verdict) -> str:

@@ -10,11 +10,19 @@ from netboot.model.mac import MacAddress
 
 
 class Outcome(StrEnum):
+    """`handed-over` is the end of what can be known of a boot from a disk that brings its own loader."""
+
     BOOTING = "booting"
     UP = "up"
+    HANDED_OVER = "handed-over"
     STALLED = "stalled"
     FAILED = "failed"
     DENIED = "denied"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the boot is over, and went as it should as far as anybody can tell."""
+        return self in (Outcome.UP, Outcome.HANDED_OVER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

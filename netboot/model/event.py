@@ -13,7 +13,10 @@ Detail = str | int | float
 
 
 class EventKind(StrEnum):
-    """The steps of a boot, in the order in which a boot takes them, then what else is worth telling."""
+    """The steps of a boot, in the order in which a boot takes them, then what else is worth telling.
+
+    `disk-attached` is the last step of a machine that boots a disk with a loader of its own.
+    """
 
     DISCOVERED = "discovered"
     OFFERED = "offered"
@@ -26,6 +29,7 @@ class EventKind(StrEnum):
     INITRAMFS_STARTED = "initramfs-started"
     ROOT_MOUNTED = "root-mounted"
     UP = "up"
+    DISK_ATTACHED = "disk-attached"
 
     ADDRESS_OFFERED = "address-offered"
     REQUESTED = "requested"

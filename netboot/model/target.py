@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netboot.model.image import Version
+from netboot.model.iscsi import initiator_name
 from netboot.model.loader import Loader, LoaderChoice
 from netboot.model.mac import MacAddress
 from netboot.model.root import Persistence, RootForm, RootFormat, RootMode
+from netboot.model.san import SanUri
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,25 @@ class MenuTarget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SanTarget:
+    """Boot the loader of a disk that another server has, by iPXE, which alone can.
+
+    What the disk holds is its own, so there is nothing that the client could be sent or would report later.
+    """
+
+    mac: MacAddress
+    hostname: str
+    san: SanUri
+    reason: str
+    loader: Loader = LoaderChoice.AUTO
+
+    @property
+    def initiator(self) -> str:
+        """By which name the client logs in at the disk's server."""
+        return initiator_name(self.hostname)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalTarget:
     """Leave the network boot and go on with the firmware's next device."""
 
@@ -92,4 +113,4 @@ class DeniedTarget:
     known: bool
 
 
-BootTarget = ImageTarget | MenuTarget | LocalTarget | DeniedTarget
+BootTarget = ImageTarget | SanTarget | MenuTarget | LocalTarget | DeniedTarget

@@ -21,6 +21,7 @@ from netboot.model.client import Client
 from netboot.model.loader import parse_loader
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef, parse_client_name
+from netboot.model.san import SanUri
 from netboot.model.strategy import Strategy
 from netboot.store.database import reading, writing
 from netboot.store.schema import clients, revisions
@@ -177,6 +178,7 @@ def _row(client: Client) -> dict[str, Any]:
         "created_at": client.created_at,
         "strategy": client.strategy.value if client.strategy else None,
         "wishes": say_wishes(client.wishes),
+        "san": str(client.san) if client.san else None,
     }
 
 
@@ -193,4 +195,5 @@ def _client(row: Row[Any]) -> Client:
         created_at=row.created_at,
         strategy=Strategy(row.strategy) if row.strategy else None,
         wishes=read_wishes(row.wishes),
+        san=SanUri.parse(row.san) if row.san else None,
     )

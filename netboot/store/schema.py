@@ -45,6 +45,7 @@ clients = Table(
     Column("profiles", JSON, nullable=False, server_default="[]"),
     Column("strategy", String),
     Column("wishes", JSON, nullable=False, server_default="{}"),
+    Column("san", String),
 )
 
 # One counter a table that others cache; every change to the table adds one to it in the same transaction.

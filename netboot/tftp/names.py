@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from netboot.boot.artefacts import SENT, artefact, fetchable
+from netboot.boot.san import in_language
 from netboot.boot.script import ScriptContext, ScriptKind
 from netboot.errors import InvalidInput, NetbootError
 from netboot.model.event import Detail, EventKind
@@ -23,7 +24,7 @@ from netboot.model.image import Version
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
-from netboot.model.target import BootTarget, DeniedTarget, ImageTarget
+from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, SanTarget
 from netboot.tftp.content import BootFile, Meaning, Missing
 from netboot.tftp.pi import ARTEFACTS, TEXTS, PiName, pi_name
 from netboot.tftp.scripts import DASHED, ScriptName, script_name
@@ -168,7 +169,8 @@ class BootNames:
         return fresh
 
     def _target(self, kind: ScriptKind, mac: MacAddress, peer: IPv4Address) -> BootTarget:
-        return self._ask.choose(_asker(mac, _FIRMWARE.get(kind, Firmware.UNKNOWN), peer))
+        chosen = self._ask.choose(_asker(mac, _FIRMWARE.get(kind, Firmware.UNKNOWN), peer))
+        return in_language(kind, chosen)
 
     def _render(self, kind: ScriptKind, target: BootTarget, peer: IPv4Address) -> BootFile:
         text = self._ask.render(kind, target, self._ask.context(peer)).encode()
@@ -205,7 +207,10 @@ def _meaning(kind: ScriptKind, target: BootTarget) -> Meaning | None:
         return None  # the script is another: config.txt came before it, or pxelinux.cfg/ is still to come
     if isinstance(target, DeniedTarget):
         return Meaning(kind=EventKind.DENIED, mac=target.mac, details={"reason": target.reason, "hint": target.hint})
-    return Meaning(kind=EventKind.SCRIPT_SENT, mac=target.mac, details={"loader": str(kind)})
+    details: dict[str, Detail] = {"loader": str(kind)}
+    if isinstance(target, SanTarget):
+        details["san"] = str(target.san)
+    return Meaning(kind=EventKind.SCRIPT_SENT, mac=target.mac, details=details)
 
 
 def _plain(name: bytes) -> str | None:

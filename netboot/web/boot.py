@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from netboot.boot.artefacts import bootable
+from netboot.boot.san import in_language
 from netboot.boot.script import ScriptContext, ScriptKind
 from netboot.errors import NetbootError
 from netboot.model.event import Detail, Event, EventKind
 from netboot.model.mac import MacAddress
 from netboot.model.request import Firmware
 from netboot.model.root import RootPlace
-from netboot.model.target import BootTarget, DeniedTarget
+from netboot.model.target import BootTarget, DeniedTarget, SanTarget
 from netboot.web.refusal import Refused
 from netboot.web.response import Response
 from netboot.web.services import Call, boot_request, client_of, own_address
@@ -36,7 +37,7 @@ async def autoexec(call: Call) -> Response:
 async def _script(call: Call, kind: ScriptKind, mac: MacAddress) -> Response:
     services = call.services
     chosen = services.choose(boot_request(call, mac, firmware=_FIRMWARE.get(kind, Firmware.UNKNOWN)))
-    target, text = await _rendered(kind, chosen, call)
+    target, text = await _rendered(kind, in_language(kind, chosen), call)
     if call.is_get:
         services.record(_event(kind, target, at=services.clock()))
     return Response.of(text)
@@ -73,4 +74,6 @@ def _event(kind: ScriptKind, target: BootTarget, *, at: float) -> Event:
     images = bootable(target)
     if len(images) == 1:
         details["version"] = images[0].version.label
+    if isinstance(target, SanTarget):
+        details["san"] = str(target.san)
     return Event(at=at, kind=EventKind.SCRIPT_SENT, mac=target.mac, details=details)

@@ -28,6 +28,7 @@ KINDS: Mapping[str, EventKind] = MappingProxyType(
             EventKind.ROOT_MOUNTED,
             EventKind.ROOT_FAILED,
             EventKind.UP,
+            EventKind.DISK_ATTACHED,
             EventKind.UPPER_FULL,
             EventKind.LOADER_FAILED,
         )

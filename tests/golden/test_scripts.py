@@ -14,7 +14,8 @@ import pytest
 
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind, has_script
 from netboot.model.root import RootPlace
-from netboot.model.target import BootTarget, DeniedTarget, LocalTarget, MenuTarget
+from netboot.model.san import SanUri
+from netboot.model.target import BootTarget, DeniedTarget, LocalTarget, MenuTarget, SanTarget
 from tests.kit import MAC, make_target, make_version
 
 HERE = Path(__file__).parent / "scripts"
@@ -38,6 +39,12 @@ TARGETS: dict[str, BootTarget] = {
         mac=MAC,
         entries=(IMAGE, replace(IMAGE, version=make_version("ubuntu-24.04", 12))),
         reason="unknown clients get a menu",
+    ),
+    "san": SanTarget(
+        mac=MAC,
+        hostname="lab-01",
+        san=SanUri.parse("iscsi:10.9.0.2:6:3261:1:iqn.2010-04.org.example:till-2"),
+        reason="client lab-01 boots from a disk with a loader of its own",
     ),
     "local": LocalTarget(mac=MAC, reason="client lab-01 boots from its disk"),
     "denied": DeniedTarget(

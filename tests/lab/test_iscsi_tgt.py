@@ -25,6 +25,7 @@ from netboot.exports.process import listens
 from netboot.exports.targets import PORT, Chap, Initiator, Lun, Target, make_plan
 from netboot.system.commands import run
 from tests.iscsi_kit import ANYBODY, AUTHORITY, Asker, read
+from tests.kit import wait_for_file
 
 pytestmark = pytest.mark.walls
 
@@ -194,7 +195,7 @@ def test_a_server_that_died_gets_all_back(tgt: Tgt, tmp_path: Path) -> None:
 def test_an_admins_tgtd_is_not_touched(tgt: Tgt, tmp_path: Path) -> None:
     argv = ["tgtd", "-f", "-C", "0", "--iscsi", "portal=10.8.0.1:3261"]
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as theirs:
-        wait_for(Path("/run/tgtd/socket.0"))
+        wait_for_file(Path("/run/tgtd/socket.0"))
         new = ["--lld", "iscsi", "--mode", "target", "--op", "new", "--tid", "1"]
         run(["tgtadm", *new, "--targetname", f"{AUTHORITY}:debian.9.ext4"])
         shown = run(["tgtadm", "--mode", "target", "--op", "show"]).stdout
@@ -231,10 +232,3 @@ def wait_until_unused(tgt: Tgt, name: str) -> None:
     while any(each.users for each in tgt.observe([name])):
         assert time.monotonic() < deadline, f"{name} is still used"
         time.sleep(0.1)
-
-
-def wait_for(file: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not file.exists():
-        assert time.monotonic() < deadline, f"{file} did not appear"
-        time.sleep(0.05)

@@ -17,7 +17,8 @@ import pytest
 from netboot.errors import Unavailable
 from netboot.model.event import EventKind
 from netboot.model.request import ANY_ARCH, Firmware, Stage
-from netboot.model.target import DeniedTarget, MenuTarget
+from netboot.model.san import EXAMPLE, SanUri
+from netboot.model.target import DeniedTarget, MenuTarget, SanTarget
 from netboot.web.app import BootApp
 from netboot.web.listener import BootListener
 from tests.kit import MAC, OTHER_MAC
@@ -69,6 +70,19 @@ def test_a_denied_client_reads_why(site: Site) -> None:
     script = curl(site.url(f"/boot/{MAC.dashed}/ipxe")).decode()
     assert "client lab-01 has no image" in script
     assert site.wait_for(EventKind.DENIED).details == {"reason": "client lab-01 has no image", "hint": "assign one"}
+
+
+def test_a_disk_of_another_server_is_told_to_ipxe_alone_and_nothing_is_sent_for_it(site: Site) -> None:
+    site.target = SanTarget(mac=MAC, hostname="lab-01", san=SanUri.parse(EXAMPLE), reason="it has a loader of its own")
+    assert f"sanhook --drive 0x80 {EXAMPLE} ||" in curl(site.url(f"/boot/{MAC.dashed}/ipxe")).decode()
+    assert site.wait_for(EventKind.SCRIPT_SENT).details["san"] == EXAMPLE
+    for kind in ("grub", "pxelinux"):
+        assert b"which iPXE alone can" in curl(site.url(f"/boot/{MAC.dashed}/{kind}"))
+    assert "iPXE alone" in str(site.wait_for(EventKind.DENIED).details["reason"])
+    assert " 404 " in raw(site, "GET", site.boot("vmlinuz"))[0]
+    # As iPXE reports, by GET.
+    assert curl("-f", site.url(f"/boot/{MAC.dashed}/report?kind=disk-attached")) == b"noted\n"
+    assert site.wait_for(EventKind.DISK_ATTACHED).mac == MAC
 
 
 def test_an_export_that_is_not_ready_is_told_on_the_console(site: Site) -> None:

@@ -17,7 +17,8 @@ from netboot.boot.cmdline import kernel_line
 from netboot.boot.script import Renderer, ScriptContext, ScriptKind, has_script
 from netboot.errors import InvalidInput
 from netboot.model.root import RootPlace
-from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget
+from netboot.model.san import EXAMPLE, SanUri
+from netboot.model.target import BootTarget, DeniedTarget, ImageTarget, LocalTarget, MenuTarget, SanTarget
 from tests.kit import MAC, make_target
 
 RENDERER = Renderer(Path(__file__).parents[2] / "templates")
@@ -52,6 +53,7 @@ def targets(text: str, hint: str, args: tuple[str, ...], hostname: str) -> list[
     return [
         image,
         MenuTarget(mac=MAC, entries=(image, image), reason=text),
+        SanTarget(mac=MAC, hostname=hostname, san=SanUri.parse(EXAMPLE), reason=text),
         LocalTarget(mac=MAC, reason=text),
         DeniedTarget(mac=MAC, reason=text, hint=hint, known=True),
     ]
@@ -154,7 +156,9 @@ def test_no_input_changes_the_commands(text: str, hint: str, args: tuple[str, ..
             try:
                 script = RENDERER.render(kind, target, CONTEXT)
             except InvalidInput:
-                assert isinstance(target, ImageTarget | MenuTarget)  # a text is never refused, a word may be
+                assert isinstance(
+                    target, ImageTarget | SanTarget | MenuTarget
+                )  # a text is never refused, a word may be
                 continue
             assert skeleton(kind, script) == skeleton(kind, RENDERER.render(kind, plain, CONTEXT))
             assert script.isascii()

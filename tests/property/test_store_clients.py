@@ -16,6 +16,7 @@ from netboot.model.client import Client
 from netboot.model.loader import LoaderChoice, LoaderFile
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
+from netboot.model.san import SanUri
 from netboot.store import ClientDirectory, ClientRepository, open_database
 
 # Few of each, so that they collide often.
@@ -37,6 +38,8 @@ clients = st.builds(
     kernel_args=st.lists(st.text(max_size=5), max_size=3).map(tuple),
     shell=st.booleans(),
     created_at=st.floats(0, 4e9),
+    san=st.none()
+    | st.builds(SanUri, server=st.just("nas"), target=st.just("naa.0123456789abcdef"), lun=st.just("1-f")),
 )
 
 

@@ -12,12 +12,13 @@ from netboot.errors import NetbootError
 from netboot.images.tags import Tags
 from netboot.model.client import Client
 from netboot.model.image import Version
-from netboot.model.loader import LoaderChoice
+from netboot.model.loader import Loader, LoaderChoice, LoaderFile
 from netboot.model.mac import MacAddress
 from netboot.model.names import VersionRef
 from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
 from netboot.model.root import Persistence, RootFormat, RootMode
-from netboot.model.target import DeniedTarget, ImageTarget, MenuTarget
+from netboot.model.san import SanUri
+from netboot.model.target import DeniedTarget, ImageTarget, MenuTarget, SanTarget
 from netboot.model.wishes import Wishes
 from tests.kit import MAC, OTHER_MAC, make_version
 
@@ -229,3 +230,62 @@ def test_a_board_without_menus_is_not_offered_one() -> None:
     target = choose(request(arch=Arch.RASPBERRY_PI), policy(versions=(make_version(arch="arm64"),), unknown="menu"))
     assert isinstance(target, DeniedTarget)
     assert (target.reason, target.known) == ("a Raspberry Pi cannot show a menu", False)
+
+
+SAN = replace(LAB, image=None, san=SanUri(server="10.9.0.2", target="iqn.2010-04.org.example:till-2"))
+
+
+@pytest.mark.parametrize("arch", [Arch.BIOS, Arch.X64_UEFI, Arch.ARM64_UEFI, Arch.X64_HTTP, ANY_ARCH])
+@pytest.mark.parametrize("loader", [LoaderChoice.AUTO, LoaderChoice.IPXE, LoaderFile("ipxe/mine.efi")])
+def test_a_disk_with_its_own_loader_is_booted_by_ipxe(arch: int, loader: Loader) -> None:
+    target = choose(request(arch=arch), policy(replace(SAN, loader=loader), versions=()))
+    assert isinstance(target, SanTarget)
+    assert (target.mac, target.hostname, target.san, target.loader) == (MAC, "lab-01", SAN.san, loader)
+    assert target.reason == "client lab-01 boots from a disk with a loader of its own"
+    assert target.initiator == "iqn.2018-05.arpa.home.netboot:client.lab-01"
+
+
+def test_such_a_disk_goes_before_the_image_and_its_settings() -> None:
+    both = replace(SAN, image=VersionRef("debian"), wishes=Wishes(root=RootMode.NFS, verify=True))
+    target = choose(request(), policy(both))
+    assert isinstance(target, SanTarget)
+    assert target.reason.endswith("which goes before its image debian")
+    assert isinstance(choose(request(), policy(replace(both, san=None, wishes=Wishes()))), ImageTarget)
+
+
+@pytest.mark.parametrize("loader", [LoaderChoice.GRUB, LoaderChoice.PXELINUX, LoaderFile("memtest.efi")])
+def test_such_a_disk_is_not_left_to_a_loader_that_cannot_boot_it(loader: Loader) -> None:
+    for arch in (Arch.BIOS, Arch.X64_UEFI, ANY_ARCH):
+        target = choose(request(arch=arch), policy(replace(SAN, loader=loader)))
+        assert isinstance(target, DeniedTarget)
+        assert target.reason == f"lab-01 boots from a disk over iSCSI, which iPXE alone can, and its loader is {loader}"
+        assert target.hint == "let its firmware decide: netboot client set lab-01 --loader auto"
+    ours = replace(policy(SAN), general=Layer(source=CONFIGURATION, loader=loader))
+    target = choose(request(), ours)
+    assert isinstance(target, DeniedTarget)
+    assert target.hint == "name ipxe in the configuration"
+
+
+@pytest.mark.parametrize(
+    ("arch", "named"),
+    [
+        (Arch.ARM64_UBOOT, "ARM64_UBOOT (22)"),
+        (Arch.RASPBERRY_PI, "RASPBERRY_PI (41)"),
+        (Arch.PPC_OPAL, "PPC_OPAL (14)"),
+        (4711, "4711"),
+    ],
+)
+def test_a_machine_that_has_no_ipxe_cannot_boot_such_a_disk(arch: int, named: str) -> None:
+    target = choose(request(arch=arch), policy(SAN))
+    assert isinstance(target, DeniedTarget)
+    assert target.reason.endswith(f"there is none for this client's architecture, {named}")
+    assert "--san none --image IMAGE" in target.hint
+
+
+def test_an_ipxe_in_rom_boots_such_a_disk_whatever_the_server_has() -> None:
+    bare = replace(policy(SAN), loaders=OnlyUndionly())
+    target = choose(request(arch=Arch.X64_UEFI), bare)
+    assert isinstance(target, DeniedTarget)
+    assert target.reason == "the loader ipxe/snponly.efi is not on this server"
+    in_rom = BootRequest(mac=MAC, stage=Stage.LOADER, firmware=Firmware.IPXE, arch=4711)
+    assert isinstance(choose(in_rom, bare), SanTarget)

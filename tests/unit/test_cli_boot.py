@@ -34,6 +34,23 @@ def test_story_of_a_boot_that_came_up(cli: Cli) -> None:
     assert shown[-1] == "up, 1 min 06 s after its first packet"
 
 
+def test_story_of_a_machine_that_was_handed_over_to_its_disk(cli: Cli) -> None:
+    uri = "iscsi:10.9.0.2::::iqn.2010-04.org.example:till-2"
+    tell(
+        cli.data_dir,
+        (K.DISCOVERED, NOW, {"stage": "loader"}),
+        (K.SCRIPT_SENT, NOW + 2, {"loader": "ipxe", "san": uri}),
+        (K.DISK_ATTACHED, NOW + 3, {}),
+    )
+    ran = cli("boot", "show", "lab-01", "--follow")
+    assert ran.code == 0
+    assert ran.stdout.splitlines()[-1].startswith("handed over to its disk, 3.00 s after its first packet")
+    assert f"san={uri}" in cli.ok("boot", "show", "lab-01").stdout
+    assert cli.ok("boot", "list").stdout.splitlines()[1].split()[-2:] == ["handed-over", "disk-attached"]
+    standing = cli.ok("client", "list", "--json").json[0]["standing"]
+    assert (standing["runs"], standing["outcome"]) == (uri, "handed-over")
+
+
 def test_story_as_json(cli: Cli) -> None:
     tell(cli.data_dir, (K.DISCOVERED, NOW, {"stage": "firmware"}), (K.DENIED, NOW + 1, {"reason": "no image"}))
     story = cli.ok("boot", "show", "1", "--json").json

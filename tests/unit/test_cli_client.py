@@ -37,6 +37,7 @@ def test_add_then_show(cli: Cli) -> None:
         "mac": MAC,
         "name": "lab-01",
         "image": "debian",
+        "san": None,
         "profiles": [],
         "loader": "auto",
         "address": None,
@@ -102,6 +103,28 @@ def test_a_wish_that_cannot_be_is_refused(cli: Cli, option: str, value: str, sai
     assert failed.code == 2
     assert f"{option} must" in failed.stderr
     assert said in failed.stderr
+
+
+SAN = "iscsi:10.9.0.2::::iqn.2010-04.org.example:till-2"
+
+
+def test_a_disk_with_its_own_loader_is_assigned_shown_and_taken_away(cli: Cli) -> None:
+    added = cli.ok("client", "add", MAC, "--name", "till-2", "--san", "iscsi:10.9.0.2:6:3260:0:" + SAN.split("::::")[1])
+    assert added.stdout == f"added client till-2 ({MAC}), boots from {SAN}\n"
+    assert cli.ok("client", "show", "till-2", "--json").json["san"] == SAN
+    assert SAN in cli.ok("client", "show", "till-2").stdout
+    (listed,) = cli.ok("client", "list", "--json").json
+    assert listed["standing"]["next"] == SAN
+    # What is not named stays, and an image waits until the disk is taken away.
+    cli.ok("client", "set", "till-2", "--image", "debian")
+    assert cli.ok("client", "list", "--json").json[0]["standing"]["next"] == SAN
+    removed = cli.ok("client", "remove", "till-2").stdout
+    assert f"--image debian --san {SAN}" in removed
+    command = removed.split("to bring it back: netboot ")[1].splitlines()[0]
+    assert cli.ok(*shlex.split(command), "--json").json["san"] == SAN
+    assert f"san: {SAN} -> -" in cli.ok("client", "set", "till-2", "--san", "none").stdout
+    assert cli.ok("client", "show", "till-2", "--json").json["san"] is None
+    assert cli.ok("client", "list", "--json").json[0]["standing"]["next"] == "debian:1"
 
 
 def test_paths_that_are_kept_are_replaced_and_taken_away(cli: Cli) -> None:
@@ -196,6 +219,8 @@ REFUSED_ADDS = [
     ([OTHER, "--name", "x", "--loader", "lilo"], 2, "'lilo' is no loader", "name a family"),
     ([OTHER, "--name", "x", "--loader", "../x.efi"], 2, "cannot be the name of a loader", "folder of loaders"),
     ([OTHER, "--name", "x", "--profile", "A b"], 2, "cannot be a profile's name", "lower-case"),
+    ([OTHER, "--name", "x", "--san", "iscsi:nas"], 2, "names no iSCSI disk", "iscsi:10.9.0.2:::1:iqn."),
+    ([OTHER, "--name", "x", "--san", f"{SAN} shell"], 2, "no name of iSCSI", "iscsi:10.9.0.2:::1:iqn."),
     ([OTHER, "--name", "x", "--strategy", "force"], 2, "'force' is no strategy", "auto, direct"),
     ([MAC, "--name", "x"], 4, "already client lab-01", "netboot client set lab-01"),
     ([OTHER, "--name", "lab-01"], 4, "belongs to the client with 52:54:00:00:00:01", "--name NEW"),

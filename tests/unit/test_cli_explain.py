@@ -103,6 +103,29 @@ def test_kernel_line_and_script_as_the_daemon_would_send_them(
     assert " ".join(shape["kernel_line"]) in said
 
 
+def test_a_disk_with_its_own_loader(cli: Cli, tmp_path: Path) -> None:
+    uri = "iscsi:10.9.0.2:::1:iqn.2010-04.org.example:till-2"
+    cli.ok("client", "add", str(MAC), "--name", "till-2", "--image", "debian", "--san", uri)
+    (tmp_path / "netboot.toml").write_text(SERVED)
+    shape, rows = explain(cli, "till-2", "--config", str(tmp_path / "netboot.toml"))
+    assert (shape["target"], shape["result"], shape["kernel_line"]) == ("san", f"boots from {uri}", None)
+    assert shape["reason"].endswith("which goes before its image debian")
+    assert ("san", uri, "client record") in rows
+    assert ("image", "debian", "client record") in rows
+    assert ("initiator", "iqn.2018-05.arpa.home.netboot:client.till-2", "hostname") in rows
+    assert ("loader_file", "ipxe/snponly.efi", "loader and architecture") in rows
+    assert shape["script"]["kind"] == "ipxe"
+    assert f"sanhook --drive 0x80 {uri} ||" in shape["script"]["text"]
+    said = cli.ok("client", "explain", "till-2", "--config", str(tmp_path / "netboot.toml")).stdout
+    assert "sanboot --drive 0x80" in said
+    assert "kernel line" not in said
+    _, rows = explain(cli, "till-2")
+    assert "--config" in next(source for name, _, source in rows if name == "script")
+    cli.ok("client", "set", "till-2", "--loader", "grub")
+    shape, _ = explain(cli, "till-2")
+    assert (shape["target"], "iPXE alone" in shape["reason"]) == ("denied", True)
+
+
 def test_without_the_daemons_file_it_says_what_is_missing(cli: Cli) -> None:
     cli.ok("client", "add", str(MAC), "--name", "a", "--image", "debian")
     _, rows = explain(cli, "a")

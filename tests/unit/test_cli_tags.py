@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from netboot.boot.running import version_booted, versions_running
+from netboot.boot.running import system_booted, versions_running
 from netboot.cli.main import make_app
 from netboot.images.store import ImageStore
 from netboot.model.boot import Boot
@@ -160,16 +160,24 @@ def boot(*events: tuple[EventKind, str | None]) -> Boot:
 
 
 def test_what_a_boot_was_sent_last_is_what_it_boots() -> None:
-    assert version_booted(boot((K.SCRIPT_SENT, "a:1"), (K.SCRIPT_SENT, "a:2"), (K.KERNEL_SENT, None))) == "a:2"
-    assert version_booted(boot((K.DISCOVERED, None), (K.DENIED, None))) is None
+    assert system_booted(boot((K.SCRIPT_SENT, "a:1"), (K.SCRIPT_SENT, "a:2"), (K.KERNEL_SENT, None))) == "a:2"
+    assert system_booted(boot((K.DISCOVERED, None), (K.DENIED, None))) is None
     # pxelinux: the script does not say, the kernel does
-    assert version_booted(boot((K.SCRIPT_SENT, None), (K.KERNEL_SENT, "a:3"), (K.UP, None))) == "a:3"
+    assert system_booted(boot((K.SCRIPT_SENT, None), (K.KERNEL_SENT, "a:3"), (K.UP, None))) == "a:3"
 
 
 def test_a_boot_that_was_sent_nothing_does_not_say_that_the_client_runs_nothing() -> None:
     steps = ((K.KERNEL_SENT, "a:1"), (K.KERNEL_SENT, "a:2"), (K.UP, None), (K.DISCOVERED, None), (K.DENIED, None))
     assert versions_running(boot(*steps).events) == {MAC: "a:2"}
     assert versions_running([]) == {}
+
+
+def test_a_machine_that_was_sent_to_a_disk_runs_no_version() -> None:
+    disk = Event(at=2.0, kind=K.SCRIPT_SENT, mac=MAC, details={"san": "iscsi:nas::::naa.0123456789abcdef"})
+    kernel, later = boot((K.KERNEL_SENT, "a:1"), (K.KERNEL_SENT, "a:2")).events
+    assert versions_running([kernel, disk]) == {}
+    assert versions_running([kernel, disk, later]) == {MAC: "a:2"}
+    assert system_booted(Boot(id=1, mac=MAC, events=(kernel, disk))) == "iscsi:nas::::naa.0123456789abcdef"
 
 
 def test_client_list_says_whom_a_reboot_would_change(cli: Cli) -> None:

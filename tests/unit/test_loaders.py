@@ -13,7 +13,8 @@ from netboot.config.paths import DataDir
 from netboot.errors import InvalidInput
 from netboot.model.loader import Loader, LoaderChoice, LoaderFile, parse_loader
 from netboot.model.request import ANY_ARCH, Arch, BootRequest, Firmware, Stage
-from netboot.model.target import BootTarget, DeniedTarget, LocalTarget, MenuTarget
+from netboot.model.san import EXAMPLE, SanUri
+from netboot.model.target import BootTarget, DeniedTarget, LocalTarget, MenuTarget, SanTarget
 from tests.kit import MAC, make_target
 
 SERVER = IPv4Address("10.9.0.1")
@@ -85,6 +86,21 @@ def test_nothing_is_named_to_who_boots_nothing(target: BootTarget) -> None:
 def test_a_menu_is_a_script_too() -> None:
     menu = MenuTarget(mac=MAC, entries=(make_target(),), reason="test")
     assert named(Stage.LOADER, Firmware.IPXE, Arch.BIOS, menu) == SCRIPT
+
+
+@pytest.mark.parametrize(
+    ("stage", "firmware", "arch", "expected"),
+    [
+        (Stage.FIRMWARE, Firmware.BIOS, Arch.BIOS, "ipxe/undionly.kpxe"),
+        (Stage.FIRMWARE, Firmware.UEFI, Arch.X64_UEFI, "ipxe/snponly.efi"),
+        (Stage.LOADER, Firmware.IPXE, Arch.X64_UEFI, SCRIPT),
+    ],
+)
+def test_who_boots_from_a_disk_of_another_server_gets_ipxe_and_its_script(
+    stage: Stage, firmware: Firmware, arch: int, expected: str
+) -> None:
+    target = SanTarget(mac=MAC, hostname="a", san=SanUri.parse(EXAMPLE), reason="test")
+    assert named(stage, firmware, arch, target) == expected
 
 
 @pytest.mark.parametrize("choice", LoaderChoice)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from netboot.boot.progress import STEPS, begins_boot, due_at, fraction, verdict
+from netboot.boot.progress import STEPS, begins_boot, due_at, fraction, is_step, verdict
 from netboot.boot.waits import WAITS
 from netboot.model.boot import Boot, Outcome
 from netboot.model.event import Detail, Event, EventKind
@@ -142,3 +142,61 @@ def test_what_begins_a_boot(current: tuple[Event, ...], following: Event, begins
 
 def test_the_table_of_waits_covers_every_step_but_the_last() -> None:
     assert set(WAITS) == set(STEPS) - {K.UP}
+
+
+URI = "iscsi:10.9.0.2::::iqn.2010-04.org.example:till-2"
+SAN_SCRIPT = event(K.SCRIPT_SENT, 10, san=URI)
+TO_DISK = (event(K.DISCOVERED, 0, stage="loader"), event(K.OFFERED, 1), event(K.ACKED, 2), SAN_SCRIPT)
+ATTACHED = event(K.DISK_ATTACHED, 12)
+
+
+def test_a_boot_from_a_disk_with_its_own_loader_is_handed_over_and_never_stalls() -> None:
+    seen = boot(*TO_DISK, ATTACHED)
+    found = verdict(seen, now=1e9)
+    assert (found.outcome, found.reached, found.missing, found.cause) == (
+        Outcome.HANDED_OVER,
+        K.DISK_ATTACHED,
+        None,
+        "",
+    )
+    assert found.outcome.is_good
+    assert fraction(seen) == 1.0
+    assert is_step(K.DISK_ATTACHED)
+
+
+def test_a_disk_that_ipxe_does_not_say_it_has_is_waited_for_and_then_missed() -> None:
+    seen = boot(*TO_DISK)
+    assert verdict(seen, now=due_at(seen) - 0.1).outcome is Outcome.BOOTING
+    late = verdict(seen, now=due_at(seen) + 0.1)
+    assert (late.outcome, late.reached, late.missing) == (Outcome.STALLED, K.SCRIPT_SENT, K.DISK_ATTACHED)
+    assert "iSCSI" in late.cause
+    assert "3260" in late.hint
+
+
+def test_a_disk_that_cannot_be_had_is_told_and_the_next_try_is_waited_for() -> None:
+    failed = boot(*TO_DISK, event(K.LOADER_FAILED, 15, file="san", message="2c222003"))
+    found = verdict(failed, now=16)
+    assert (found.outcome, found.reached, found.missing) == (Outcome.FAILED, K.SCRIPT_SENT, K.DISK_ATTACHED)
+    assert "iPXE could not attach the disk" in found.cause
+    assert "2c222003" in found.cause
+    assert "netboot client explain" in found.hint
+    assert "fsck" not in found.hint
+    again = boot(*failed.events, event(K.SCRIPT_SENT, 26, san=URI))
+    assert verdict(again, now=27).outcome is Outcome.BOOTING
+    assert verdict(boot(*again.events, event(K.DISK_ATTACHED, 28)), now=1e9).outcome is Outcome.HANDED_OVER
+
+
+def test_a_disk_without_a_loader_is_told_though_ipxe_had_it() -> None:
+    failed = boot(*TO_DISK, ATTACHED, event(K.LOADER_FAILED, 15, file="san-loader", message="2e8b2003"))
+    found = verdict(failed, now=1e9)
+    assert (found.outcome, found.reached, found.missing) == (Outcome.FAILED, K.DISK_ATTACHED, None)
+    assert "what is on it did not start" in found.cause
+    assert "EFI/BOOT/BOOTX64.EFI" in found.hint
+    # It begins anew: what it had is no longer true.
+    again = boot(*failed.events, event(K.SCRIPT_SENT, 26, san=URI))
+    assert (verdict(again, now=27).outcome, verdict(again, now=27).missing) == (Outcome.BOOTING, K.DISK_ATTACHED)
+
+
+def test_a_machine_that_was_handed_over_begins_anew_when_it_is_switched_on() -> None:
+    assert begins_boot((*TO_DISK, ATTACHED), FIRMWARE)
+    assert begins_boot((*TO_DISK, ATTACHED), LOADER)

@@ -12,7 +12,8 @@ import pytest
 from netboot.model.event import EventKind
 from netboot.model.image import Artefact, Version
 from netboot.model.request import ANY_ARCH, Arch, Firmware, Stage
-from netboot.model.target import DeniedTarget
+from netboot.model.san import EXAMPLE, SanUri
+from netboot.model.target import DeniedTarget, SanTarget
 from netboot.tftp.content import BootFile, Meaning, Missing
 from tests.kit import MAC, make_target, make_version
 from tests.names_kit import PEER, Home
@@ -237,6 +238,33 @@ def test_what_a_transfer_will_mean(home: Home) -> None:
     assert refusal.meaning is not None
     assert refusal.meaning.kind is EventKind.DENIED
     assert refusal.meaning.details == {"reason": "no image", "hint": "assign one"}
+
+
+SAN = SanTarget(mac=MAC, hostname="lab-01", san=SanUri.parse(EXAMPLE), reason="test")
+
+
+@pytest.mark.parametrize(
+    "name", [b"pxelinux.cfg/01-52-54-00-00-00-01", b"grub/grub.cfg-01-52-54-00-00-00-01", b"boot.scr.uimg"]
+)
+def test_who_boots_from_a_disk_of_another_server_is_told_that_ipxe_alone_can(home: Home, name: bytes) -> None:
+    home.owners[PEER] = MAC
+    home.target = SAN
+    found = home.names.open(name, PEER)
+    assert isinstance(found, BootFile)
+    if b"boot.scr" in name:
+        assert found.meaning is None  # it only looks for the script that is the refusal
+        return
+    assert "which iPXE alone can" in home.text(name)
+    assert found.meaning is not None
+    assert found.meaning.kind is EventKind.DENIED
+    assert home.names.open(f"boot/{MAC.dashed}/debian/1/vmlinuz".encode(), PEER) == Missing()
+
+
+@pytest.mark.parametrize("file", [b"start4.elf", b"config.txt", b"vmlinuz"])
+def test_a_board_is_not_sent_what_ipxe_would_boot(home: Home, file: bytes) -> None:
+    home.owners[PEER] = MAC
+    home.target = SAN
+    assert home.names.open(b"deadbeef/" + file, PEER) == Missing()
 
 
 @pytest.mark.parametrize(("file", "kind"), [("vmlinuz", EventKind.KERNEL_SENT), ("initrd.img", EventKind.INITRD_SENT)])

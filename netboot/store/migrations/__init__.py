@@ -24,6 +24,7 @@ from netboot.store.migrations import (
     m0006_strategies,
     m0007_lease_lines,
     m0008_wishes,
+    m0009_san,
 )
 
 
@@ -45,6 +46,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(6, "strategies", m0006_strategies.apply),
     Migration(7, "lease lines", m0007_lease_lines.apply),
     Migration(8, "wishes", m0008_wishes.apply),
+    Migration(9, "san", m0009_san.apply),
 )
 
 _applied = table("migrations", column("number", Integer), column("name", String), column("applied_at", Double))
