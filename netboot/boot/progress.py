@@ -168,19 +168,20 @@ def _root_retried(event: Event, reached: EventKind | None) -> Verdict | None:
 
 def _loader_failed(event: Event, reached: EventKind | None) -> Verdict:
     file = _said(event, "file", "what it was given")
-    if why := san_cause(file):
+    message = _said(event, "message", "")
+    if why := san_cause(file, message):
         return Verdict(
             outcome=Outcome.FAILED,
             reached=reached,
             missing=None if reached is K.DISK_ATTACHED else K.DISK_ATTACHED,
-            cause=f"{why.cause} (error {_said(event, 'message', 'not told')})",
+            cause=f"{why.cause} (error {message or 'not told'})",
             hint=why.hint,
         )
     return Verdict(
         outcome=Outcome.FAILED,
         reached=reached,
         missing=K.INITRAMFS_STARTED,
-        cause=f"the loader could not start {file}: {_said(event, 'message', 'it gave no reason')}",
+        cause=f"the loader could not start {file}: {message or 'it gave no reason'}",
         hint="the file is damaged or for another machine: netboot image fsck",
         log=_said(event, "log", ""),
     )

@@ -23,9 +23,15 @@ def root_cause(message: str) -> RootCause | None:
     return next((found for pattern, found in _CAUSES if pattern.search(message)), None)
 
 
-def san_cause(file: str) -> RootCause | None:
-    """Why iPXE could not boot from a disk; `file` is what it says that failed (templates/ipxe/san.ipxe.j2)."""
-    return _SAN.get(file)
+def san_cause(file: str, message: str) -> RootCause | None:
+    """Why iPXE could not boot from a disk, None when it was none.
+
+    `file` is what it says that failed (templates/ipxe/san.ipxe.j2), `message` its error number, as 0x2c0d603b, of which
+    the first two digits are the kind of error (iPXE's include/errno.h).
+    """
+    if file == "san":
+        return _UNATTACHED_BY_ERROR.get(message[:4], _UNATTACHED)
+    return _NO_LOADER if file == "san-loader" else None
 
 
 def _cause(pattern: str, cause: str, hint: str) -> tuple[re.Pattern[str], RootCause]:
@@ -93,14 +99,24 @@ _CAUSES: tuple[tuple[re.Pattern[str], RootCause], ...] = (
     ),
 )
 
-_SAN = {
-    "san": RootCause(
-        "iPXE could not attach the disk that the client boots from: its iSCSI server does not answer, has no such disk,"
-        " or does not admit the client",
-        "see netboot client explain NAME: the disk's URI has to be right, and its server has to admit that initiator",
+_UNATTACHED = RootCause(
+    "iPXE could not attach the disk that the client boots from: its iSCSI server does not answer, has no such disk, or"
+    " does not admit the client",
+    "see netboot client explain NAME: the disk's URI has to be right, and its server has to admit that initiator",
+)
+_UNATTACHED_BY_ERROR = {
+    # ENODEV; tgt says so as well to whom it does not admit.
+    "0x2c": RootCause(
+        "the iSCSI server has no such disk for the client: it is not there, or not for the name that iPXE logs in by",
+        _UNATTACHED.hint,
     ),
-    "san-loader": RootCause(
-        "iPXE has the disk that the client boots from, but what is on it did not start or came back",
-        "it needs a boot loader for the client's firmware: in its first sector for BIOS, EFI/BOOT/BOOTX64.EFI for UEFI",
+    # ETIMEDOUT
+    "0x4c": RootCause(
+        "the iSCSI server of the disk that the client boots from does not answer",
+        "check that it runs, and that its TCP port (3260, unless the URI names one) is open to the client",
     ),
 }
+_NO_LOADER = RootCause(
+    "iPXE has the disk that the client boots from, but what is on it did not start or came back",
+    "it needs a boot loader for the client's firmware: in its first sector for BIOS, EFI/BOOT/BOOTX64.EFI for UEFI",
+)

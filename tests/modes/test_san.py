@@ -18,7 +18,7 @@ from netboot.lab.client import LabFirmware
 from netboot.lab.lab import Lab
 from netboot.lab.network import Seat
 from netboot.lab.watch import BootWatch
-from netboot.model.boot import Outcome
+from netboot.model.boot import Outcome, Verdict
 from netboot.model.event import Event, EventKind
 from netboot.model.iscsi import initiator_name
 from tests.boot.conftest import MakeLab
@@ -29,6 +29,7 @@ from tests.modes.nas import PORT, nas_at
 
 pytestmark = [pytest.mark.walls, pytest.mark.timeout(1200)]
 
+NOBODYS_ADDRESS = "10.9.0.77"
 TARGET = "iqn.2010-04.org.example:till-2"
 
 # For an emulated machine on a busy one.
@@ -72,7 +73,7 @@ def test_a_system_boots_by_the_loader_on_its_own_disk(make_lab: MakeLab, firmwar
 
 
 def test_a_disk_that_is_not_there_or_has_no_loader_is_told(make_lab: MakeLab, tmp_path: Path) -> None:
-    lab = make_lab(count=3)
+    lab = make_lab(count=4)
     names = [initiator_name(seat.name) for seat in lab.plan.seats]
     with (tmp_path / "blank").open("wb") as file:
         file.truncate(1 << 20)
@@ -81,13 +82,14 @@ def test_a_disk_that_is_not_there_or_has_no_loader_is_told(make_lab: MakeLab, tm
         of_the_first = nas.show(TARGET, tmp_path / "blank", number=1, admitting=names[0])
         blank = nas.show(f"{TARGET}.blank", tmp_path / "blank", number=2, admitting=names[2])
         lab.start_daemon()
-        attempt(lab, 0, nobodys, failing="san", missing=EventKind.DISK_ATTACHED)
-        attempt(lab, 1, of_the_first, failing="san", missing=EventKind.DISK_ATTACHED)
+        assert "has no such disk for the client" in attempt(lab, 0, nobodys, failing="san").cause
+        assert "has no such disk for the client" in attempt(lab, 1, of_the_first, failing="san").cause
         # Of this one two tries: it has to be let go before it can be had again.
-        attempt(lab, 2, blank, failing="san-loader", missing=None, tries=2)
+        assert "what is on it did not start" in attempt(lab, 2, blank, failing="san-loader", tries=2).cause
+        assert "does not answer" in attempt(lab, 3, f"iscsi:{NOBODYS_ADDRESS}::::{TARGET}", failing="san").cause
 
 
-def attempt(lab: Lab, index: int, uri: str, *, failing: str, missing: EventKind | None, tries: int = 1) -> None:
+def attempt(lab: Lab, index: int, uri: str, *, failing: str, tries: int = 1) -> Verdict:
     """Switch a client on that cannot boot from its disk, and see what is told of it, each time that it tries."""
     seat, client = lab.register(index, extra=("--san", uri)), lab.client(index)
     client.start()
@@ -101,8 +103,9 @@ def attempt(lab: Lab, index: int, uri: str, *, failing: str, missing: EventKind 
     print(f"{uri}: {found.cause}\n{failed.at - script.at:.1f} s after its script was sent")
     assert script.details["san"] == uri
     assert failed.details["file"] == failing
-    assert (found.outcome, found.missing) == (Outcome.FAILED, missing)
+    assert (found.outcome, found.missing) == (Outcome.FAILED, EventKind.DISK_ATTACHED if failing == "san" else None)
     assert str(failed.details["message"]) in found.cause
+    return found
 
 
 def failures(watch: BootWatch, seat: Seat) -> list[Event]:

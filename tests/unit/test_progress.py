@@ -174,16 +174,30 @@ def test_a_disk_that_ipxe_does_not_say_it_has_is_waited_for_and_then_missed() ->
 
 
 def test_a_disk_that_cannot_be_had_is_told_and_the_next_try_is_waited_for() -> None:
-    failed = boot(*TO_DISK, event(K.LOADER_FAILED, 15, file="san", message="2c222003"))
+    failed = boot(*TO_DISK, event(K.LOADER_FAILED, 15, file="san", message="0x3c222003"))
     found = verdict(failed, now=16)
     assert (found.outcome, found.reached, found.missing) == (Outcome.FAILED, K.SCRIPT_SENT, K.DISK_ATTACHED)
     assert "iPXE could not attach the disk" in found.cause
-    assert "2c222003" in found.cause
+    assert "0x3c222003" in found.cause
     assert "netboot client explain" in found.hint
     assert "fsck" not in found.hint
     again = boot(*failed.events, event(K.SCRIPT_SENT, 26, san=URI))
     assert verdict(again, now=27).outcome is Outcome.BOOTING
     assert verdict(boot(*again.events, event(K.DISK_ATTACHED, 28)), now=1e9).outcome is Outcome.HANDED_OVER
+
+
+@pytest.mark.parametrize(
+    ("message", "cause", "hint"),
+    [
+        ("0x2c0d603b", "has no such disk for the client", "has to admit that initiator"),
+        ("0x4c0a6035", "does not answer (error 0x4c0a6035)", "port"),
+        ("", "could not attach the disk that the client boots from", "explain"),
+    ],
+)
+def test_why_a_disk_cannot_be_had_is_told_by_ipxes_error(message: str, cause: str, hint: str) -> None:
+    found = verdict(boot(*TO_DISK, event(K.LOADER_FAILED, 15, file="san", message=message)), now=16)
+    assert cause in found.cause
+    assert hint in found.hint
 
 
 def test_a_disk_without_a_loader_is_told_though_ipxe_had_it() -> None:
