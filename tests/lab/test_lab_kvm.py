@@ -5,24 +5,22 @@ from __future__ import annotations
 import pytest
 
 from netboot.lab import kvm
-from netboot.lab.kvm import Accelerator, better, proof_s
+from netboot.lab.kvm import LIMIT_S, Accelerator, better, proof_s
 
 
 def test_the_probe_boots_its_guest_under_emulation() -> None:
-    assert proof_s(Accelerator.TCG)
+    assert proof_s(Accelerator.TCG, LIMIT_S)
 
 
 def test_a_guest_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     hang = bytes.fromhex("f4 eb fd").ljust(510, b"\0") + b"\x55\xaa"
     monkeypatch.setattr(kvm, "BOOT_SECTOR", hang)
-    monkeypatch.setattr(kvm, "LIMIT_S", 2.0)
-    assert proof_s(Accelerator.TCG) is None
+    assert proof_s(Accelerator.TCG, 2.0) is None
 
 
 def test_a_guest_that_never_boots_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kvm, "BOOT_SECTOR", bytes(512))
-    monkeypatch.setattr(kvm, "LIMIT_S", 2.0)
-    assert proof_s(Accelerator.TCG) is None
+    assert proof_s(Accelerator.TCG, 2.0) is None
 
 
 @pytest.mark.parametrize(
