@@ -12,7 +12,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -126,7 +126,7 @@ def _timed(apply: Apply, numbers: Sequence[int], *, one: bool) -> float:
     return time.perf_counter() - begun
 
 
-def table(rows: Sequence[Row]) -> Iterator[str]:
+def table(rows: Iterable[Row]) -> Iterator[str]:
     yield "| server | there | given in s | nothing to do ms | one more ms | one less ms |"
     yield "|---|---|---|---|---|---|"
     for row in rows:
@@ -144,8 +144,8 @@ def main(argv: Sequence[str]) -> int:
         return run_inside([sys.executable, "-m", "bench.exports", *argv])
     if is_inside():
         run(["ip", "link", "set", "lo", "up"])
-    for line in table([row for server in options.servers for row in measure(server, COUNTS[server])]):
-        print(line)
+    for line in table(row for server in options.servers for row in measure(server, COUNTS[server])):
+        print(line, flush=True)
     return 0
 
 
