@@ -9,6 +9,7 @@ kernel: all of it outlives the daemon, and the next one takes it over.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv4Address
@@ -40,6 +41,8 @@ class Lio:
     def __init__(self, data: Path) -> None:
         self._prefix = f"netboot-{hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:8]}."
         self._tree = LioTree(self._prefix)
+        # Our backstores by name.  To look for one among a thousand takes longer than to make it.
+        self._stores: dict[str, Path] = {}
 
     def prepare(self) -> None:
         run(["modprobe", MODULE], hint="this kernel has no LIO: set iscsi = tgt")
@@ -48,6 +51,7 @@ class Lio:
         self._tree.targets.mkdir(exist_ok=True)
         for store in self._tree.orphans():
             _remove_store(store)
+        self._stores = {store.name: store for store in self._tree.stores()}
 
     def observe(self, only: Collection[str] | None = None) -> Sequence[Observed]:
         shared = self._tree.shared_portal() is not None
@@ -92,7 +96,12 @@ class Lio:
                 hint=f"see targetcli ls, and remove it: targetcli /iscsi delete {target.name}",
             )
         with ExitStack() as undo:
-            stores = [self._make_store(rtslib, target, lun, undo) for lun in target.luns]
+            # With indices rtslib does not look for free ones among all, and for others of these names.
+            indices = itertools.count(self._tree.free_index())
+            stores = [
+                self._make_store(rtslib, target, lun, index, undo)
+                for lun, index in zip(target.luns, indices, strict=False)
+            ]
             made = rtslib.Target(rtslib.FabricModule("iscsi"), target.name, mode="create")
             undo.callback(made.delete)
             tpg = rtslib.TPG(made, _TAG)
@@ -105,21 +114,22 @@ class Lio:
             tpg.enable = True
             undo.pop_all()
 
-    def _make_store(self, rtslib: Any, target: Target, lun: Lun, undo: ExitStack) -> Any:
+    def _make_store(self, rtslib: Any, target: Target, lun: Lun, index: int, undo: ExitStack) -> Any:
         """A block device as a backstore, which then is its only user: a loop device goes with it."""
         name = f"{self._prefix}{target.name.removeprefix(f'{AUTHORITY}:')}.{lun.number}"
-        for left in self._tree.backstores.glob(f"*_*/{name}"):
+        left = self._stores.pop(name, None)
+        if left is not None and left.is_dir():
             _remove_store(left)  # its target was deleted without it
         with _device(lun) as device:
-            # With an index rtslib does not look for a free one among all, and for others of this name.
             store = rtslib.BlockStorageObject(
                 name,
                 dev=str(device),
                 wwn=target.serial(lun),
                 readonly=not lun.writable,
-                index=self._tree.free_index(),
+                index=index,
             )
-        undo.callback(_remove_store, Path(store.path))
+        self._stores[name] = Path(store.path)
+        undo.callback(_remove_store, self._stores[name])
         return store
 
     def _listen(self, rtslib: Any, tpg: Any, addresses: Iterable[IPv4Address]) -> None:
@@ -147,6 +157,7 @@ class Lio:
         rtslib.Target(rtslib.FabricModule("iscsi"), name, mode="lookup").delete()
         for store in stores:
             _remove_store(store)
+            self._stores.pop(store.name, None)
 
 
 def _tpg(rtslib: Any, name: str) -> Any:

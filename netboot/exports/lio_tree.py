@@ -81,10 +81,14 @@ class LioTree:
                 found[int(lun.removeprefix("lun_"))] = self.backstores / store.parent.name / store.name
         return found
 
+    def stores(self) -> list[Path]:
+        """All our backstores."""
+        return list(self.backstores.glob(f"*_*/{self._prefix}*"))
+
     def orphans(self) -> Iterator[Path]:
         """Our backstores that no target has."""
         used = {disk for name in self.names() for disk in self._disks_of(name)}
-        yield from (store for store in self.backstores.glob(f"*_*/{self._prefix}*") if store not in used)
+        yield from (store for store in self.stores() if store not in used)
 
     def free_index(self) -> int:
         """A number that no backstore has, of whatever kind; the rest of LIO's tools number them so."""
