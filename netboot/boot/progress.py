@@ -90,14 +90,17 @@ def verdict(boot: Boot, *, now: float, patience: float = 1.0) -> Verdict:
 
 
 def _up(boot: Boot) -> Verdict:
-    """It runs; what it told since may still be worth knowing."""
-    full = next((event for event in reversed(boot.events) if event.kind in (K.UPPER_FULL, K.UP)), None)
-    if full is None or full.kind is K.UP:
-        return Verdict(outcome=Outcome.UP, reached=K.UP)
-    return Verdict(
-        outcome=Outcome.UP,
-        reached=K.UP,
-        cause=f"its temporary layer is full: {_said(full, 'message', 'programs are told that no space is left')}",
+    """It runs; what it told last since then may still be worth knowing."""
+    last = next((event for event in reversed(boot.events) if event.kind in (K.UPPER_FULL, K.ROOT_FAILED, K.UP)), None)
+    up = Verdict(outcome=Outcome.UP, reached=K.UP)
+    if last is None or last.kind is K.UP:
+        return up
+    if last.kind is K.ROOT_FAILED:
+        told = _root_failed(last, K.UP)
+        return replace(up, cause=told.cause, hint=told.hint)
+    return replace(
+        up,
+        cause=f"its temporary layer is full: {_said(last, 'message', 'programs are told that no space is left')}",
         hint="reboot it, or give it a larger one: netboot client set NAME --upper",
     )
 

@@ -11,6 +11,7 @@ import http.server
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +22,7 @@ import pytest
 from netboot.boot.progress import verdict
 from netboot.lab.client import QemuClient
 from netboot.lab.config import PATIENCE
-from netboot.lab.lab import Lab
+from netboot.lab.lab import DEFAULT_IMAGE, Lab
 from netboot.lab.network import Seat
 from netboot.model.boot import Boot, Outcome, Verdict
 from netboot.model.event import EventKind
@@ -31,7 +32,8 @@ from netboot.model.wishes import Wishes
 from netboot.personal.archive import pack
 from netboot.personal.entries import File
 from tests.boot.conftest import MakeLab
-from tests.boot.stories import settled
+from tests.boot.damage import damage
+from tests.boot.stories import boot, settled
 from tests.modes.servers import pid_of_server
 
 pytestmark = [pytest.mark.walls, pytest.mark.timeout(1200)]
@@ -65,6 +67,15 @@ def test_a_wrong_secret_is_told(make_lab: MakeLab, tmp_path: Path) -> None:
     assert "(24 - " in found.cause
 
 
+@pytest.mark.parametrize("mode", [RootMode.NFS, RootMode.NFS_FILE])
+def test_an_export_that_is_gone_is_told(make_lab: MakeLab, mode: RootMode) -> None:
+    lab = make_lab(wishes=Wishes(root=mode))
+    lab.start_daemon()
+    gone = {RootMode.NFS: "/gone/1", RootMode.NFS_FILE: "/gone/1.ext4/root.ext4"}[mode]
+    seat, _ = switch_on(lab, f"netboot.root={mode}:{lab.plan.server.ip}:{gone}")
+    assert "is not exported any more" in told(lab, seat).cause
+
+
 @pytest.mark.parametrize("mode", [RootMode.NFS, RootMode.ISCSI])
 def test_a_server_that_is_silent_while_a_client_boots_is_told_and_waited_for(make_lab: MakeLab, mode: RootMode) -> None:
     lab = make_lab(wishes=Wishes(root=mode))
@@ -81,6 +92,20 @@ def test_a_server_that_is_silent_while_a_client_boots_is_told_and_waited_for(mak
             os.kill(server, signal.SIGCONT)
         assert "the server of its root does not answer the client" in found.cause
         watch.wait_for(seat, EventKind.ROOT_MOUNTED, timeout_s=VERDICT_S)
+
+
+def test_a_damaged_block_that_a_running_client_reads_is_told(make_lab: MakeLab, data_dir: Path) -> None:
+    program = "/usr/bin/nano"
+    damage(data_dir, DEFAULT_IMAGE.image, program)
+    lab = make_lab(wishes=Wishes(root=RootMode.ISCSI, verify=True))
+    lab.start_daemon()
+    seat, client = boot(lab)
+    happened = time.time()
+    assert "Input/output error" in client.command(f"cat {program} 2>&1 >/dev/null || true")
+    with lab.watch() as watch:
+        event = watch.wait_for(seat, EventKind.ROOT_FAILED, timeout_s=TOLD_S * PATIENCE[lab.accelerator])
+    print(f"{event.details['message']}\n{event.at - happened:.1f} s after it was read")
+    assert "bit for bit" in settled(lab, seat, timeout_s=TOLD_S).cause
 
 
 def admitting_by_name(make_lab: MakeLab) -> Lab:
@@ -118,9 +143,9 @@ def told(lab: Lab, seat: Seat) -> Verdict:
     found = settled(lab, seat, timeout_s=VERDICT_S)
     assert (found.outcome, found.missing) == (Outcome.STALLED, EventKind.ROOT_MOUNTED)
     with lab.watch() as watch:
-        boot = watch.boot(seat)
-    assert boot is not None
-    story = up_to_the_verdict(boot)
+        whole = watch.boot(seat)
+    assert whole is not None
+    story = up_to_the_verdict(whole)
     began = first_at(story, EventKind.INITRAMFS_STARTED)
     # Who is refused says so at once.  Of a silent server nothing is heard, so all since the client began counts.
     happened = first_at(story, EventKind.ROOT_RETRIED) or began

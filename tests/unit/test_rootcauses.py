@@ -76,3 +76,12 @@ def test_a_full_layer_of_a_running_client_is_told_until_it_boots_again() -> None
     assert found.cause == "its temporary layer is full: 0 of 512 MiB are left"
     assert "--upper" in found.hint
     assert not verdict(story((K.UPPER_FULL, 1, {}), (K.UP, 2, {})), now=10).cause
+
+
+def test_damage_that_a_running_client_reads_is_told_and_it_is_up_still() -> None:
+    said: dict[str, Detail] = {"message": "verity: block 12 of nfs-file:10.9.0.1:/a is not what its root hash says"}
+    found = verdict(story((K.UP, 1, {}), (K.ROOT_FAILED, 9, said)), now=10)
+    assert (found.outcome, found.reached) == (Outcome.UP, K.UP)
+    assert "bit for bit" in found.cause and "block 12" in found.cause
+    assert "fsck" in found.hint
+    assert not verdict(story((K.ROOT_FAILED, 1, said), (K.UP, 2, {})), now=10).cause
