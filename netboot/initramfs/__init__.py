@@ -28,6 +28,7 @@ COMMON_PLACES: Mapping[str, str] = {
     "image/autologin-generator": "usr/lib/systemd/system-generators/netboot-autologin",
     "image/damaged": "usr/lib/netboot/damaged",
     "image/damaged.rules": "usr/lib/udev/rules.d/90-netboot-damaged.rules",
+    "image/netboot-damaged@.service": "usr/lib/systemd/system/netboot-damaged@.service",
     "image/netboot-up.service": "usr/lib/systemd/system/netboot-up.service",
     "image/netboot-upper.service": "usr/lib/systemd/system/netboot-upper.service",
     "image/up": "usr/lib/netboot/up",
