@@ -20,7 +20,7 @@ from tests.appliance.conftest import IscsiSite
 from tests.appliance.disk import DATA, HOME, TOOLS
 from tests.appliance.machine import Appliance
 from tests.boot.layered import assert_overlay_over_read_only
-from tests.iscsi_kit import ANYBODY, AUTHORITY, Asker, read
+from tests.iscsi_kit import ANYBODY, AUTHORITY, Asker, read, write
 
 pytestmark = [pytest.mark.walls, pytest.mark.timeout(900)]
 
@@ -91,13 +91,17 @@ def assert_it_is_shown(server: Appliance) -> None:
 
 
 def assert_only_the_listed_may_log_in(server: Appliance) -> None:
-    server.run("mkdir /var/listed && truncate --size 8M /var/listed/disk")
+    server.run("mkdir /var/listed && truncate --size 8M /var/listed/disk /var/listed/own")
     assert server.run(f"{TARGETS} one=one:{ONE.secret} two=two:{TWO.secret}").startswith(f"add target {LISTED}")
     assert [each.refusal(LISTED, 0) for each in (ONE, TWO)] == ["", ""]
     assert replace(ONE, secret=TWO.secret).refusal(LISTED, 0) == "Authentication failure"
     assert replace(ONE, user="", secret="").refusal(LISTED, 0) == "Authentication failure"
     assert replace(ONE, name=ANYBODY).refusal(LISTED, 0) == "Authorization failure"
     assert HERE.targets() == {VERSION, FOREIGN}
+
+    with ONE.logged_in(LISTED, 1, writable=True) as shell:
+        write(shell, MIB, 0x42)
+    assert server.run(f"od -An -v -t x1 -j {MIB - 1} -N 2 /var/listed/own").split() == ["00", "42"]
 
     assert f"refuse {TWO.name}" in server.run(f"{TARGETS} one=one:another-secret")
     assert ONE.refusal(LISTED, 0) == "Authentication failure"

@@ -1,7 +1,7 @@
 """Serves targets by LIO as the daemon does, where the daemon has no clients that would want such.
 
-Usage: targets.py FOLDER INITIATOR=USER:SECRET ...    one target, `listed`, of FOLDER/disk, for these initiators alone;
-without any, none.  Prints what it did.
+Usage: targets.py FOLDER INITIATOR=USER:SECRET ...    one target, `listed`, for these initiators alone; without any,
+none.  It has FOLDER/disk, and FOLDER/own, which can be written to as a client's own disk can.  Prints what it did.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main(folder: Path, *words: str) -> None:
         initiators.append(Initiator(name=f"{AUTHORITY}:client.{name}", chap=Chap(user=user, secret=secret)))
     target = Target(
         name=f"{AUTHORITY}:listed",
-        luns=(Lun(number=0, path=folder / "disk"),),
+        luns=(Lun(number=0, path=folder / "disk"), Lun(number=1, path=folder / "own", writable=True)),
         portals=(IPv4Address("10.9.0.1"),),
         initiators=tuple(initiators),
     )
