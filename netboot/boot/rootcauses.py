@@ -56,7 +56,7 @@ _CAUSES: tuple[tuple[re.Pattern[str], RootCause], ...] = (
     ),
     _cause(
         r"\bverity\b",
-        "the root is not, bit for bit, what was published, so the client does not run it",
+        "the root is not, bit for bit, what was published, and the client runs nothing of what is damaged",
         "find what is damaged, and mend it: netboot image fsck --repair",
     ),
     # 24: login failed due to authorization failure.

@@ -9,7 +9,6 @@ kernel: all of it outlives the daemon, and the next one takes it over.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from ipaddress import IPv4Address
@@ -97,10 +96,9 @@ class Lio:
             )
         with ExitStack() as undo:
             # With indices rtslib does not look for free ones among all, and for others of these names.
-            indices = itertools.count(self._tree.free_index())
             stores = [
                 self._make_store(rtslib, target, lun, index, undo)
-                for lun, index in zip(target.luns, indices, strict=False)
+                for index, lun in enumerate(target.luns, start=self._tree.free_index())
             ]
             made = rtslib.Target(rtslib.FabricModule("iscsi"), target.name, mode="create")
             undo.callback(made.delete)
